@@ -1,0 +1,87 @@
+"""What one may do: start a run, cancel it, continue it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from aiflow.errors import RunError
+from aiflow.ids import new_run_id
+from aiflow.language.model import Workflow
+from aiflow.plan import encode_plan
+from aiflow.settings import Settings
+from aiflow.store.blobs import BlobStore
+from aiflow.store.runs import RunStore
+from aiflow.values import Value, encode
+
+_ENV_NAME = re.compile(r"\benv\.([A-Za-z_][A-Za-z0-9_]*)")
+
+
+class Client:
+    """The verbs of DSL 3.18. Every one is a single atomic step in the store."""
+
+    def __init__(self, store: RunStore, settings: Settings, blobs: BlobStore) -> None:
+        self._store = store
+        self._settings = settings
+        self._blobs = blobs
+        self._encoded: tuple[Workflow, str, bytes] | None = None
+
+    async def start(
+        self,
+        workflow: Workflow,
+        inputs: Mapping[str, Value],
+        *,
+        run_id: str | None = None,
+        max_cost: float | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Start a run and return its id. The same `run_id` again starts nothing.
+
+        Args:
+            inputs: converted already (language.inputs).
+            max_cost: dollars; the run fails rather than spend more, besides the workflow's own `budget`.
+            meta: facts for the record, e.g. {"offline": true}.
+        Raises: StoreError: the store does not take the run; nothing was left behind.
+        """
+        if self._encoded is None or self._encoded[0] is not workflow:
+            self._encoded = (workflow, *encode_plan(workflow))
+        _, version, plan = self._encoded
+        facts = dict(meta or {})
+        if max_cost is not None:
+            facts["max_cost"] = max_cost
+        env = {name: self._settings.env[name] for name in _names(workflow.source) if name in self._settings.env}
+        rid = run_id or new_run_id()
+        await self._store.start(
+            rid, workflow.name, version, encode(dict(inputs)), msgspec.json.encode(facts) if facts else b"",
+            msgspec.json.encode(env) if env else b"", plan,
+        )  # fmt: skip
+        return rid
+
+    async def cancel(self, rid: str, reason: str = "cancelled by hand") -> None:
+        """End a run, wherever it is. Raises RunError when it is missing or has ended."""
+        await self._store.cancel(rid, reason, self._settings.retention_ms)
+
+    async def retry(self, rid: str) -> None:
+        """Continue a failed or cancelled run at the step where it stopped. Raises RunError otherwise."""
+        await self._store.retry(rid)
+
+    async def settle(self, rid: str, path: str, *, done: bool, output: Value = None) -> None:
+        """Decide on a step whose outcome is unknown, and continue its run.
+
+        Args: done: the step took effect, with `output` as its result; else it is done again.
+        Raises: RunError: the run has not stopped at such a step.
+        """
+        (record,) = await self._store.records(rid, [path])
+        if record is None or record.status != "outcome_unknown":
+            status = "has no record" if record is None else f"is {record.status}"
+            raise RunError(f"step {path} of run {rid} {status}; only an unknown outcome can be settled")
+        if done:
+            await self._store.settle(rid, path, output)
+        await self._store.retry(rid)
+
+
+def _names(source: str) -> set[str]:
+    return set(_ENV_NAME.findall(source))

@@ -1,0 +1,29 @@
+"""Time: milliseconds UTC as integers, RFC 3339 for people, and Redis's time without asking Redis."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+
+def rfc3339(ms: int) -> str:
+    """A moment as text, UTC with milliseconds: `2026-03-01T09:00:00.000Z`."""
+    return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{ms % 1000:03d}Z"
+
+
+class StoreClock:
+    """Redis's time, estimated from its last reply and this process's monotonic clock.
+
+    Only for timestamps that people read; what decides anything reads `TIME` inside a script.
+    """
+
+    def __init__(self) -> None:
+        self._offset_ms = int(time.time() * 1000) - int(time.monotonic() * 1000)
+
+    def learn(self, redis_ms: int) -> None:
+        """Take over the time that a script's reply carried."""
+        self._offset_ms = redis_ms - int(time.monotonic() * 1000)
+
+    def now_ms(self) -> int:
+        """Redis's time now, in ms since 1970."""
+        return int(time.monotonic() * 1000) + self._offset_ms

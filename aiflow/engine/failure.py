@@ -1,0 +1,55 @@
+"""Failures as data, and the exceptions that steer a frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiflow.errors import StepError
+from aiflow.plan import CompiledPlan, CompiledStep
+
+NEVER_RETRIED = frozenset({"expression", "rejected", "budget", "cancelled", "outcome_unknown", "quarantined"})
+
+
+class Leave(Exception):
+    """The frame was let go of: parked, fanned out, or handed on. Whoever claims it next goes on."""
+
+
+class StopRun(Exception):
+    """A `stop` was reached, or `on_error: stop`."""
+
+    def __init__(self, reason: str, outputs: Any = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.outputs = outputs
+
+
+class Failed(StepError):
+    """A step failed for good; `error` is what handlers and the record see."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(error["type"], error["message"], data=error["data"], transient=error["transient"])
+        self.error = error
+
+
+def describe(
+    plan: CompiledPlan, cs: CompiledStep, error: StepError, path: str, attempts: int, index: int | None
+) -> dict[str, Any]:
+    """The `error` of DSL 3.6 for a failed attempt; that of the innermost step when a block failed."""
+    if isinstance(error, Failed):
+        return error.error
+    step = cs.step
+    described: dict[str, Any] = {
+        "type": error.type,
+        "message": error.message,
+        "step": path,
+        "data": error.data,
+        "attempts": attempts,
+        "index": index,
+        "transient": error.transient,
+        "at": f"{plan.workflow.file}:{step.line}:{step.column}",
+    }
+    if error.hint:
+        described["hint"] = error.hint
+    if error.traceback:
+        described["traceback"] = error.traceback
+    return described

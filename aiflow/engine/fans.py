@@ -1,0 +1,198 @@
+"""`each`: start the lanes of a fan-out, collect it when its last item is done, do its failed items again on a retry."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NoReturn
+
+from aiflow.engine.failure import Failed, Leave, describe
+from aiflow.errors import ExpressionError, StepError
+from aiflow.plan import CompiledStep, join
+from aiflow.store.records import Record
+from aiflow.store.runs import Fan, FanState
+from aiflow.values import Value, encode, type_name
+
+if TYPE_CHECKING:
+    from aiflow.engine.frames import Entry, Frame
+
+PAGE_ITEMS = 500  # items of a fan-out per page, fewer when they are large
+PAGE_BYTES = 64_000
+LANES = 4  # messages that work through one fan-out; more would only make batches smaller
+LISTED_ERRORS = 100  # failures listed in `too_many_failures`
+LOOK_AGAIN_MS = 5_000
+
+
+class Fans:
+    """The `each` of one step, seen from the frame that it stands in."""
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self.store = frame.store
+        self.rid = frame.run.rid
+
+    async def run(self, cs: CompiledStep, entry: Entry, slot: str | None) -> Value:
+        """Start it (raises Leave), or collect it when it is done."""
+        path = join(self.frame.path, cs.sub)
+        if slot == "each":
+            entry[1] = "each"
+            return await self._collect(cs, path, entry)
+        try:
+            items = self._items(cs, path)
+        except StepError as error:
+            raise self.frame.failed(cs, path, error, 1) from None
+        if not items:
+            now = self.frame.clock()
+            self.frame.keep(cs, path, Record(output=[], count=0, started=now, finished=now))
+            return []
+        if cs.kind.pure and cs.kind.run is not None:
+            return await self._inline(cs, path, items)
+        entry[1] = "each"
+        pages, size = _pages(items)
+        await self.store.write_pages(self.rid, path, pages, [])
+        await self._start(cs, path, len(items), 0, 0, size)
+
+    def _items(self, cs: CompiledStep, path: str) -> list[Value]:
+        assert cs.each is not None
+        items = cs.each.evaluate(self.frame.scope(cs, path, 1))
+        if not isinstance(items, list):
+            raise ExpressionError(f"`each` needs a list, and {cs.step.each} is {_article(type_name(items))}")
+        return items
+
+    async def _start(self, cs: CompiledStep, path: str, total: int, first: int, finished: int, size: int) -> NoReturn:
+        frame = self.frame
+        concurrency = max(1, cs.step.concurrency)
+        fan = Fan(
+            path=path, total=total, next=first, finished=finished, allowed=allowed_failures(cs.step.allow_failures, total),
+            concurrency=concurrency, lanes=min(LANES, concurrency, total), page_size=size,
+            generation=frame.run.generation,
+            actor=frame.plan.actors.get(cs.step.body_block or 0, frame.plan.workflow.name),
+        )  # fmt: skip
+        move = await frame.move()
+        frame.host.crash_point("before_fan_out")
+        await self.store.fan_out(move, frame.host.worker, frame.actor, frame.lane, fan)
+        frame.host.crash_point("after_fan_out")
+        raise Leave
+
+    async def _collect(self, cs: CompiledStep, path: str, entry: Entry) -> Value:
+        state = await self.store.fan_state(self.rid, path)
+        if state is None:
+            raise StepError("lost", f"the fan-out of {path} is not in the store any more")
+        complete = state.finished >= state.total and not state.stopped
+        if state.generation < self.frame.run.generation and (not complete or state.failed > state.allowed):
+            await self._again(cs, path, state)
+        if not complete and not state.stopped:
+            await self.frame.leave(self.frame.clock() + LOOK_AGAIN_MS)
+        if state.stopped:
+            raise await self._failure(cs, path, state)
+        now = self.frame.clock()
+        record = Record(count=state.total, failed=state.failed, started=now, finished=now)
+        self.frame.pending.append((path, record))
+        self.frame.done_fans.append((path, state.lanes))
+        if cs.step.id in self.frame.plan.kept or self.frame.is_last(cs):
+            return await self._materialise(path, state, record)
+        return None
+
+    async def _materialise(self, path: str, state: FanState, record: Record) -> Value:
+        """Read the items' outputs; the written record stays without them."""
+        outputs, errors = await self.frame.results.items(path, state.total)
+        shown = Record(
+            output=outputs, count=state.total, failed=state.failed, started=record.started, finished=record.finished
+        )
+        self.frame.results.put(path, shown, errors)
+        return outputs
+
+    async def _again(self, cs: CompiledStep, path: str, state: FanState) -> None:
+        """After `retry`: items that are not done are handed out again, the others keep their results."""
+        again = []
+        for first in range(0, state.next, PAGE_ITEMS):
+            numbers = range(first, min(first + PAGE_ITEMS, state.next))
+            records = await self.store.records(self.rid, [f"{path}[{n}]" for n in numbers])
+            again += [n for n, record in zip(numbers, records, strict=True) if record is None or record.status != "ok"]
+        await self.store.write_pages(self.rid, path, [], again)
+        await self._start(cs, path, state.total, state.next, state.next - len(again), state.page_size)
+
+    async def _failure(self, cs: CompiledStep, path: str, state: FanState) -> Failed:
+        """The failure of the whole `each`: the item's own with `allow_failures: 0`, else `too_many_failures`."""
+        _, errors = await self.frame.results.items(path, state.next)
+        if state.allowed == 0 and errors:
+            error = {**errors[0]["error"], "index": errors[0]["index"]}
+        else:
+            failure = StepError(
+                "too_many_failures",
+                f"{len(errors)} of {state.total} items failed, {state.allowed} may",
+                data={"errors": errors[:LISTED_ERRORS]},
+            )
+            error = describe(self.frame.plan, cs, failure, path, 1, None)
+        now = self.frame.clock()
+        self.frame.keep(
+            cs, path, Record(status="failed", error=error, count=state.next, failed=len(errors), started=now, finished=now)
+        )
+        self.frame.stopped_at = self.frame.cursor()
+        return Failed(error)
+
+    async def _inline(self, cs: CompiledStep, path: str, items: list[Value]) -> Value:
+        """Items of a pure kind need no lanes: they are computed here, and again after a crash."""
+        frame, body = self.frame, cs.body
+        assert body is not None
+        if body.refs:
+            await frame.need(body.refs)
+        started = frame.clock()
+        allowed = allowed_failures(cs.step.allow_failures, len(items))
+        outputs: list[Value] = []
+        errors: list[Value] = []
+        saved, previous, outer = dict(frame.base), None, frame.index
+        frame.stack.append([0, None, None])
+        try:
+            for index, item in enumerate(items):
+                frame.base.update({cs.step.as_: item, "index": index, "previous": previous})
+                frame.index = index
+                try:
+                    value = await frame.body(body, f"{path}[{index}]", frame.stack[-1], None, None, None)
+                except Failed as failure:
+                    errors.append({"index": index, "item": item, "error": failure.error})
+                    if len(errors) > allowed:
+                        raise self._too_many(cs, path, errors, allowed, len(items)) from None
+                    value = None
+                outputs.append(value)
+                previous = value if cs.step.concurrency == 1 else None
+                if index % 200 == 199:
+                    await asyncio.sleep(0)
+        finally:
+            frame.stack.pop()
+            frame.base.clear()
+            frame.base.update(saved)
+            frame.index = outer
+        record = Record(count=len(items), failed=len(errors), started=started, finished=frame.clock())
+        frame.pending.append((path, record))
+        if cs.step.id in frame.plan.kept:
+            shown = Record(output=outputs, count=len(items), failed=len(errors), started=started, finished=record.finished)
+            frame.results.put(path, shown, errors)
+        return outputs
+
+    def _too_many(self, cs: CompiledStep, path: str, errors: list[Value], allowed: int, total: int) -> Failed:
+        if allowed == 0:
+            return Failed({**errors[0]["error"], "index": errors[0]["index"]})
+        failure = StepError(
+            "too_many_failures", f"{len(errors)} of {total} items failed, {allowed} may",
+            data={"errors": errors[:LISTED_ERRORS]},
+        )  # fmt: skip
+        return Failed(describe(self.frame.plan, cs, failure, path, 1, None))
+
+
+def allowed_failures(given: int | str, total: int) -> int:
+    """How many items may fail: a number, or a percentage of all items, rounded down."""
+    if isinstance(given, str):
+        return int(total * float(given.rstrip("% ")) / 100 + 1e-9)
+    return given
+
+
+def _pages(items: list[Value]) -> tuple[list[bytes], int]:
+    """The items as stored: encoded pages, and how many items a page holds."""
+    sample = max(len(encode(item)) for item in items[:20]) or 1
+    size = max(1, min(PAGE_ITEMS, PAGE_BYTES // sample))
+    return [encode(items[first : first + size]) for first in range(0, len(items), size)], size
+
+
+def _article(word: str) -> str:
+    return word if word in ("null", "text") else f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+

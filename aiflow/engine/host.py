@@ -1,0 +1,283 @@
+"""The engine in one process: takes wake-ups, claims frames, runs them on one event loop, and stops cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from random import Random
+
+from redis.asyncio import Redis
+
+from aiflow.clock import StoreClock
+from aiflow.engine.failure import Leave, StopRun
+from aiflow.engine.frames import Frame, RunContext
+from aiflow.engine.lanes import Lane, claimed_items
+from aiflow.engine.limits import rate_of
+from aiflow.engine.scope import Results
+from aiflow.errors import AiflowError, StepError, StoreError
+from aiflow.ids import new_run_id
+from aiflow.language.prompts import Prompt, parse_prompt
+from aiflow.plan import CompiledPlan, CompiledStep, compile_plan, static_path
+from aiflow.settings import Settings
+from aiflow.steps._kind import Services
+from aiflow.store.blobs import BlobStore
+from aiflow.store.commit import Commit
+from aiflow.store.keys import Keys
+from aiflow.store.runs import Claim, Lost, RunStore
+
+log = logging.getLogger(__name__)
+
+FRAMES_MOST = 512  # frames in work at once in one process; more wait in the queue for another
+PLANS_KEPT = 64
+
+
+class Host:
+    """One process's engine. Everything is handed in; `start` and `stop` belong to the event loop that runs it.
+
+    Args:
+        worker: this process's id in the store.
+        secret: looks a secret up by name.
+        crash: named crash points for tests, e.g. {"after_effect": "kill"}; empty in production.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        commit: Commit,
+        reader: Redis,
+        keys: Keys,
+        clock: StoreClock,
+        blobs: BlobStore,
+        services: Services,
+        secret: Callable[[str], str | None],
+        worker: str,
+        crash: dict[str, str] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.commit = commit
+        self.keys = keys
+        self.clock = clock
+        self.store = RunStore(commit, reader, keys, clock)
+        self.blobs = blobs
+        self.services = services
+        self.secret = secret
+        self.worker = worker
+        self.random = Random()
+        self.stopping = False
+        self._crash = crash or {}
+        self._plans: OrderedDict[str, CompiledPlan] = OrderedDict()
+        self._prompts: dict[tuple[str, str], Prompt] = {}
+        self._tasks: dict[asyncio.Task[None], str] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._room = threading.BoundedSemaphore(FRAMES_MOST)
+        self.on_plan: Callable[[CompiledPlan], None] = lambda plan: None
+        self.on_unknown: Callable[[], Awaitable[None]] | None = None
+
+    def bind(self) -> None:
+        """Run frames on the event loop that is running now."""
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def busy(self) -> int:
+        """Frames in work."""
+        return len(self._tasks)
+
+    # -- taking frames -----------------------------------------------------------------------------------------
+
+    def wake(self, rid: str, path: str) -> None:
+        """Look at a frame. Called from a worker thread; blocks while this process has enough to do."""
+        while not self._room.acquire(timeout=0.5):
+            if self.stopping:
+                return
+        if self.stopping or self._loop is None:
+            self._room.release()
+            return
+        self._loop.call_soon_threadsafe(self._begin, rid, path)
+
+    def _begin(self, rid: str, path: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._claim_and_work(rid, path))
+        self._tasks[task] = rid
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        self._room.release()
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a frame ended with a bug", exc_info=task.exception())
+
+    async def _claim_and_work(self, rid: str, path: str) -> None:
+        if self.stopping:
+            return
+        self.crash_point("before_claim")
+        claim = await self.store.claim(rid, path, self.worker, new_run_id())
+        if isinstance(claim, str):
+            if claim == "unknown" and self.on_unknown is not None:
+                await self.on_unknown()
+            return
+        self.crash_point("after_claim")
+        try:
+            await self._work(claim)
+        except Leave:
+            return
+        except Lost:
+            await self.store.drop(rid, path, self.worker, claim.epoch)
+        except StoreError as error:
+            log.error("run %s, frame `%s`: %s", rid, path, error.message)
+            await self._give_up(claim, error)
+        except AiflowError as error:
+            await self._give_up(claim, error)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.exception("run %s, frame `%s`: a bug in aiflow", rid, path)
+            await self._give_up(claim, AiflowError(f"{type(error).__name__}: {error} (a bug in aiflow)"))
+
+    async def _work(self, claim: Claim) -> None:
+        plan = await self.plan(claim.version)
+        run = RunContext(self, plan, claim)
+        if "#" in claim.path:
+            fan, _, _ = claim.path.rpartition("#")
+            prefixes, loop, _ = await claimed_items(run, fan)
+            await Lane(run, claim, fan, plan.fans[static_path(fan)], prefixes, loop).work()
+            return
+        prefixes, loop, chain = await claimed_items(run, claim.path)
+        index = chain[-1][1] if chain else None
+        frame = Frame(
+            run,
+            claim.path,
+            fence=self.keys.frame(claim.rid, claim.path),
+            epoch=claim.epoch,
+            lane="",
+            prefixes=prefixes,
+            loop=loop,
+            results=Results(self.store, self.blobs, claim.rid),
+            cursor=claim.cursor,
+            sequence=claim.sequence,
+            now_ms=claim.now_ms,
+            mark=claim.mark,
+            deaths=claim.deaths,
+            index=index,
+            item=loop.get(chain[-1][2].step.as_) if chain else None,
+        )
+        if not chain:
+            await frame.run_root()
+            return
+        body = chain[-1][2].body
+        assert body is not None
+        try:
+            succeeded, _ = await frame.run_item(body)
+        except StopRun as stop:
+            await frame.end_run(stop)
+            return
+        await self.store.finish_item(await frame.move(frame.cursor()), self.worker, not succeeded)
+
+    async def _give_up(self, claim: Claim, error: AiflowError) -> None:
+        """What aiflow itself cannot go on with fails the run, with the reason in its record; it can be retried."""
+        plan_name = claim.workflow
+        described = {
+            "type": error.type if isinstance(error, StepError) else "internal", "message": error.message,
+            "step": claim.path, "data": {}, "attempts": 1, "index": None, "transient": False, "at": plan_name,
+        }  # fmt: skip
+        with contextlib.suppress(Lost):
+            await self.store.give_up(claim, self.worker, described, self.settings.retention_ms)
+
+    # -- what frames ask for -----------------------------------------------------------------------------------
+
+    async def plan(self, version: str) -> CompiledPlan:
+        """The compiled plan of a version, loaded from the store when this process has not seen it."""
+        plan = self._plans.get(version)
+        if plan is None:
+            plan = compile_plan(await self.store.plan(version), version)
+            self._plans[version] = plan
+            self.on_plan(plan)
+            if len(self._plans) > PLANS_KEPT:
+                self._plans.popitem(last=False)
+        else:
+            self._plans.move_to_end(version)
+        return plan
+
+    def prompt(self, plan: CompiledPlan, cs: CompiledStep) -> Prompt | None:
+        """The prompt file of a step, parsed once."""
+        if cs.step.prompt is None:
+            return None
+        key = (plan.version, cs.step.prompt)
+        if key not in self._prompts:
+            self._prompts[key] = parse_prompt(plan.workflow.prompts[cs.step.prompt])
+        return self._prompts[key]
+
+    async def frame_state(self, rid: str, path: str, default_ms: int) -> tuple[bytes, int, str, int]:
+        """(cursor, sequence, mark, time of the last checkpoint) of an item that a lane has to go on with."""
+        c, q, m, t = await self.store.read("HMGET", self.keys.frame(rid, path), "c", "q", "m", "t")
+        return c or b"", int(q or 0), (m or b"").decode(), int(t or default_ms)
+
+    async def throttle(self, cs: CompiledStep, plan: CompiledPlan) -> None:
+        """Wait until the step's rate limit lets it start. Calls of offline models are free."""
+        rate = rate_of(cs.step.throttle or "", self.settings.limits)
+        if rate is None or self._offline(cs, plan):
+            return
+        name = cs.step.throttle if cs.step.throttle in self.settings.limits else f"{plan.workflow.name}.{cs.sub}"
+        while wait_us := await self.store.throttle(str(name), *rate):
+            await asyncio.sleep(min(wait_us / 1e6, 1.0))
+            if self.stopping:
+                return
+
+    def _offline(self, cs: CompiledStep, plan: CompiledPlan) -> bool:
+        if cs.kind.name not in ("llm", "embed"):
+            return False
+        prompt = self.prompt(plan, cs)
+        model = cs.step.config.get("model") or (prompt.options.get("model") if prompt else None)
+        names = model if isinstance(model, list) else [model]
+        gateway = self.services.gateway()
+        return all(isinstance(name, str) and not gateway.needs_litellm(name) for name in names)
+
+    # -- stopping ----------------------------------------------------------------------------------------------
+
+    async def stop(self, grace_s: float) -> None:
+        """Take nothing new, let running steps finish for `grace_s`, then hand everything on."""
+        self.stopping = True
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=grace_s)
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=5)
+
+    def cancel_run(self, rid: str) -> None:
+        """Drop the frames of a run that was cancelled."""
+        for task, owner in self._tasks.items():
+            if owner == rid:
+                task.cancel()
+
+    # -- tests -------------------------------------------------------------------------------------------------
+
+    def crash_point(self, name: str) -> None:
+        """Die here if a test asks for it (`AIFLOW_CRASH=after_effect:3=kill`); does nothing otherwise."""
+        if not self._crash or name not in self._crash:
+            return
+        count, _, action = self._crash[name].partition("=")
+        left = int(count) - 1
+        if left > 0:
+            self._crash[name] = f"{left}={action}"
+            return
+        del self._crash[name]
+        if action == "stop":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        else:
+            os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(60)
+
+
+def crash_points(text: str) -> dict[str, str]:
+    """Parse `AIFLOW_CRASH`: `point:n=kill` or `point:n=stop`, separated by semicolons; n counts from 1."""
+    found = {}
+    for part in filter(None, text.split(";")):
+        name, _, rest = part.partition(":")
+        found[name] = rest if "=" in rest else f"{rest or 1}=kill"
+    return found

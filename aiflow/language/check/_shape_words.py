@@ -1,0 +1,225 @@
+"""What the shape checks say: keys that are not known, values that do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiflow.language.check._fit import Misfit
+from aiflow.language.check._inspection import Inspection
+from aiflow.language.check._words import did_you_mean, flow, listed, nearest, said
+from aiflow.language.tree import Node, Path
+from aiflow.language.vocabulary import (
+    FOREIGN_SENTENCES,
+    FOREIGN_STEP,
+    FOREIGN_TOP,
+    FOREIGN_TOP_SENTENCES,
+    KIND_ORDER,
+    LATER_KINDS,
+    LATER_TOP,
+    MODIFIERS,
+    TOP,
+    Word,
+)
+from aiflow.steps._kind import StepKind
+from aiflow.steps._registry import kinds
+
+_FOREIGN_OPTIONS: Mapping[str, Mapping[str, str]] = {
+    "http": {"data": "json", "params": "query", "uri": "url", "payload": "json", "content": "body", "output": "save",
+             "verb": "method", "type": "method", "files": "form"},
+    "llm": {"messages": "history", "system_prompt": "system", "output_schema": "schema", "response_format": "schema",
+            "format": "schema", "file": "prompt", "template": "prompt", "prompt_file": "prompt", "user": "text",
+            "files": "attach", "images": "attach", "max_length": "max_tokens", "max_output_tokens": "max_tokens", "temp": "temperature"},
+    "write": {"path": "to", "file": "to", "content": "text", "body": "text", "json": "data", "rows": "data", "mode": "append"},
+    "read": {"path": "from", "file": "from", "url": "from", "sql": "query", "format": "as", "type": "as"},
+    "shell": {"command": "run", "script": "run", "cmd": "run", "dir": "cwd", "working_directory": "cwd", "workdir": "cwd",
+              "shell": "interpreter", "exit_codes": "expect", "artifacts": "files", "outputs": "files"},
+    "embed": {"text": "input", "texts": "input", "data": "input"},
+    "wait": {"seconds": "for", "duration": "for", "time": "for", "till": "until", "tz": "timezone", "zone": "timezone"},
+    "fail": {"error": "message", "reason": "message", "text": "message", "code": "type"},
+    "stop": {"message": "reason", "output": "outputs", "result": "outputs"},
+    "assert": {"condition": "that", "if": "that", "test": "that", "error": "message", "msg": "message"},
+    "files": {"path": "glob", "pattern": "glob", "folder": "glob"},
+}  # fmt: skip
+"""Words of other tools inside the options of a kind and ours for them."""
+
+
+def kind_names() -> list[str]:
+    """The kinds of this version in the order of the documentation."""
+    known = kinds()
+    return [name for name in KIND_ORDER if name in known] + [name for name in known if name not in KIND_ORDER]
+
+
+def hint_for_kind(kind: StepKind) -> str:
+    """How a step of the kind may begin."""
+    first = kind.example.strip().splitlines()
+    lines = [line.strip().removeprefix("- ") for line in first]
+    found = next((line for line in lines if line.startswith(f"{kind.name}:") and not line.endswith(":")), "")
+    return f"write for example: {found}" if found else f"write: {kind.name}: ..."
+
+
+def unknown_top_key(look: Inspection, key: Any, value: Any, data: Mapping[str, Any]) -> str:
+    """Report a key at the top; gives the key that was probably meant, or empty."""
+    path, text = (key,), str(key)
+    near = nearest(text, [*TOP, *LATER_TOP])
+    if text in FOREIGN_TOP and near is None:
+        ours = FOREIGN_TOP[text]
+        look.at_key(path, f"unknown key `{text}`", "foreign-word", f"aiflow says: {ours}: {flow(value)}")
+        return ours
+    if text in FOREIGN_TOP_SENTENCES and near is None:
+        look.at_key(path, f"unknown key `{text}`", "foreign-word", FOREIGN_TOP_SENTENCES[text])
+        return ""
+    if text in kinds() or (text in MODIFIERS and near is None):
+        hint = f"put it into a step: steps:\n        - {text}: {flow(value)}"
+    else:
+        hint = f"did you mean `{near}`?" if near and near not in data else f"it takes: {', '.join(TOP)}"
+    look.at_key(path, f"unknown key `{text}` at the top of a workflow", "unknown-key", hint)
+    return near or ""
+
+
+def unknown_step_key(look: Inspection, node: Node, key: Any, value: Any) -> str | None:
+    """Report a key of a step; gives the key that was probably meant, or None."""
+    path, text = (*node.path, key), str(key)
+    options = node.kind.schema.get("properties", {}) if node.kind is not None else {}
+    known = [one for one in (*MODIFIERS, *kind_names(), *LATER_KINDS) if one not in node.data]
+    in_step = f" in {node.called()}"
+    if node.kind is not None and text in options and not node.kind.whole:
+        look.at_key(path, f"unknown key `{text}`{in_step}; it is an option of `{node.kind.name}`", "unknown-key",
+                    f"write: {_moved_in(node, node.kind, text, value)}")  # fmt: skip
+        return None
+    if text in FOREIGN_SENTENCES:
+        look.at_key(path, f"unknown key `{text}`", "foreign-word", FOREIGN_SENTENCES[text])
+        return ""
+    ours = FOREIGN_STEP.get(text)
+    if ours is not None and ours not in node.data and (ours in MODIFIERS or node.kind is None) and (
+        ours in MODIFIERS or ours in kinds()
+    ):
+        look.at_key(path, f"unknown key `{text}`", "foreign-word", f"aiflow says: {_translated(text, ours, value)}")
+        return ours
+    near = nearest(text, known)
+    otherwise = f"`{ours}` is written already" if ours in node.data else _step_takes(node)
+    look.at_key(path, f"unknown key `{text}`{in_step}", "unknown-key", f"did you mean `{near}`?" if near else otherwise)
+    return near
+
+
+def unknown_option(look: Inspection, node: Node | None, kind: StepKind, key: Any, value: Any, path: Path) -> None:
+    """Report an option that the kind does not have."""
+    properties = kind.schema.get("properties", {})
+    where = f"step `{node.id}`: " if node is not None and node.id else ""
+    message = f"{where}unknown option `{key}` for `{kind.name}`"
+    ours = _FOREIGN_OPTIONS.get(kind.name, {}).get(str(key))
+    if str(key) in MODIFIERS and str(key) not in properties:
+        hint = f"`{key}` stands beside `{kind.name}`, not in it" + (
+            f": write at the step: {key}: {flow(value)}" if node is not None else ""
+        )
+    elif ours is not None and ours in properties and nearest(str(key), properties) is None:
+        hint = f"aiflow says: {ours}: {flow(value)}"
+    else:
+        hint = did_you_mean(str(key), properties, f"it takes: {listed(properties)}")
+    look.at_key(path, message, "unknown-key", hint)
+    look.wrong.add(path)
+
+
+def say_misfit(
+    look: Inspection, path: Path, misfit: Misfit, key: str, word: Word, value: Any, *, whole: bool, of: str = ""
+) -> None:
+    """Report a value that does not fit."""
+    name = key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in misfit.path)
+    full = f"`{name}`" + (f" of `{of}`" if of else "")
+    if misfit.what == "unknown":
+        hint = did_you_mean(misfit.name, misfit.known, f"it takes: {listed(map(str, misfit.known))}")
+        look.at_key(path, f"unknown key `{misfit.name}` in `{key}`", "unknown-key", hint)
+        look.wrong.add(path)
+        return
+    if misfit.what == "missing":
+        look.at_value(path, f"`{name}` needs `{misfit.name}`", "missing-key", f"add: {misfit.name}: ...", length=1)
+        return
+    if _is_duration(word) and whole and isinstance(value, (int, float)) and not isinstance(value, bool):
+        look.at_value(path, f"{value} has no unit, so it is not a duration", "duration", f"write {value}s (units: s, m, h, d, w)")
+        return
+    wants = word.wants if whole and word.wants else misfit.wants
+    if misfit.what == "enum" and isinstance(value, str):
+        texts = [one for one in misfit.known if isinstance(one, str)]
+        message = f"{full} must be {wants}, not `{value}`"
+        look.at_value(path, message, "wrong-type", did_you_mean(value, texts))
+        return
+    said_of = f"; {flow(value)} does not say how often" if key == "retry" and isinstance(value, bool) and whole else (
+        f", this is {said(value)}"
+    )
+    look.at_value(path, f"{full} must be {wants or 'something else'}{said_of}", "wrong-type", _remedy(path, misfit, word, value))
+
+
+def _remedy(path: Path, misfit: Misfit, word: Word, value: Any) -> str:
+    key = str(path[-1]) if path else ""
+    wants = misfit.wants
+    if isinstance(value, str):
+        number = _number(value)
+        if number is not None and ("number" in wants):
+            return f"write: {key}: {number}"
+        if "true or false" in wants and value.lower() in ("yes", "no", "on", "off", "true", "false"):
+            return f"write: {key}: {'true' if value.lower() in ('yes', 'on', 'true') else 'false'}"
+        if "a list" in wants and "a text" not in wants:
+            return f"write: {key}: [{flow(value)}]"
+    if isinstance(value, (int, float)) and wants.startswith("a text"):
+        return f'write: {key}: "{str(value).lower() if isinstance(value, bool) else value}"'
+    return f"write: {key}: {word.write}" if word.write and not misfit.path else ""
+
+
+def _translated(text: str, ours: str, value: Any) -> str:
+    """The key in our words, with the value where it can stay as it is."""
+    match text:
+        case "unless":
+            return f"if: not {value}" if isinstance(value, str) else "if: not ..."
+        case "continue-on-error" | "continue_on_error" | "ignore_errors":
+            return "on_error: continue"
+        case "timeout-minutes":
+            return f"timeout: {value}m" if isinstance(value, (int, float)) else "timeout: ..."
+        case "timeout_seconds" | "timeoutSeconds" | "time_limit":
+            return f"timeout: {value}s" if isinstance(value, (int, float)) else "timeout: ..."
+        case "attempts" | "max_attempts":
+            more = max(value - 1, 0) if isinstance(value, int) and not isinstance(value, bool) else "..."
+            return f"retry: {more}  (further attempts after the first)"
+    if ours in ("id", "as") and isinstance(value, str):
+        return f"{ours}: {value}"
+    if ours in MODIFIERS:
+        if ours in ("on_error", "retry") and isinstance(value, (dict, bool)):
+            return f"{ours}: {MODIFIERS[ours].write}"
+        bare = ours in ("if", "each") and isinstance(value, str)
+        return f"{ours}: {_without_braces(value) if bare else flow(value)}"
+    return f"{ours}: {flow(value)}"
+
+
+def _without_braces(value: str) -> str:
+    inner = value.strip().removeprefix("${{").removeprefix("{{").removesuffix("}}").strip()
+    return inner if "{{" not in inner else value
+
+
+def _moved_in(node: Node, kind: StepKind, key: str, value: Any) -> str:
+    given = node.data[kind.name]
+    if isinstance(given, dict):
+        options = {**given, key: value}
+    else:
+        short = kind.short or "..."
+        if kind.name == "llm" and isinstance(given, str) and not given.endswith(".md"):
+            short = "text"
+        options = {short: given, key: value}
+    return f"{kind.name}: {flow(options)}"
+
+
+def _step_takes(node: Node) -> str:
+    if node.kind is None:
+        return f"a step has one kind ({', '.join(kind_names())}) and modifiers ({', '.join(MODIFIERS)})"
+    return f"beside `{node.kind.name}` it takes: {', '.join(MODIFIERS)}"
+
+
+def _is_duration(word: Word) -> bool:
+    return word.schema.get("format") == "aiflow-duration" or word.wants.startswith("a duration")
+
+
+def _number(value: str) -> int | float | None:
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return None

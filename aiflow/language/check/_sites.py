@@ -1,0 +1,210 @@
+"""Every expression of a file: where it stands, what it sees, its syntax tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import nodes
+
+from aiflow.language.config import names_prompt
+from aiflow.language.references import Fault, Reference, find_faults, find_references
+from aiflow.language.syntax import ExpressionSyntaxError, has_braces, parse_bare, parse_template, parse_whole
+from aiflow.language.tree import Node, Path
+
+if TYPE_CHECKING:
+    from aiflow.language.check._inspection import Inspection
+
+ONCE = ("if", "each")
+"""Expressions of a step that are evaluated before its `each` begins."""
+
+Scope = Mapping[str, "Node | None"]
+"""Names that a place gives to expressions, and the step they come from: items, `index`, `previous`, `result`, `error`."""
+
+
+@dataclass(eq=False)
+class Site:
+    """One text with an expression.
+
+    Attributes:
+        path: of the text in the document.  bare: whether it is an expression without braces.
+        role: `if`, `each`, `with`, `config`, `output`, `retry.if`, `throttle`; at the top `outputs`, `defaults`.
+        word: the key that holds it, for messages.  node: its step, None at the top.
+        scope: names besides those that are known everywhere.
+    """
+
+    path: Path
+    text: str
+    bare: bool
+    role: str
+    word: str
+    node: Node | None
+    scope: Scope = field(default_factory=dict)
+
+    @cached_property
+    def parsed(self) -> nodes.Node | ExpressionSyntaxError:
+        """The syntax tree, or what is wrong with it."""
+        return parse_site(self.text, self.bare)
+
+    @property
+    def tree(self) -> nodes.Node | None:
+        return None if isinstance(self.parsed, ExpressionSyntaxError) else self.parsed
+
+    @cached_property
+    def references(self) -> list[Reference]:
+        """What it refers to; nothing when it cannot be parsed."""
+        return _references(self.text, self.bare)
+
+    @cached_property
+    def faults(self) -> list[Fault]:
+        """Filters, tests and functions that do not exist or are called wrongly."""
+        return [] if self.tree is None else find_faults(self.tree)
+
+    @cached_property
+    def is_whole(self) -> bool:
+        """Whether it gives a value as it is: bare, or one pair of braces around all."""
+        return self.bare or isinstance(self.tree, nodes.Expr)
+
+
+def find_sites(look: Inspection) -> list[Site]:
+    """All sites in the order of the text, without those whose shape was refused."""
+    return [site for site in _all(look) if not look.is_wrong(site.path)]
+
+
+def item_scope(node: Node) -> Scope:
+    """Names that the bodies of the `each` steps around a step, and its place in a handler, give to it."""
+    scope: dict[str, Node | None] = {}
+    chain: list[tuple[Node, str]] = []
+    inner = node
+    for outer in node.ancestors():
+        chain.append((outer, inner.role))
+        inner = outer
+    if inner.path[0] in ("on_error", "finally"):
+        scope["error"] = None
+    for outer, role in reversed(chain):
+        if outer.has_each and role != "else":
+            scope.update(_body_names(outer))
+        if role in ("on_error", "on_timeout"):
+            scope["error"] = outer
+    return scope
+
+
+def _body_names(node: Node) -> dict[str, Node | None]:
+    return {node.item_name: node, "index": node, "previous": node}
+
+
+@lru_cache(4096)
+def parse_site(text: str, bare: bool) -> nodes.Node | ExpressionSyntaxError:
+    """The syntax tree of a text, or what is wrong with it; trees are shared, do not change them."""
+    try:
+        if bare:
+            return _whole(text) or parse_bare(text)
+        return _whole(text) or parse_template(text)
+    except ExpressionSyntaxError as error:
+        return error
+
+
+@lru_cache(4096)
+def _references(text: str, bare: bool) -> list[Reference]:
+    tree = parse_site(text, bare)
+    return [] if isinstance(tree, ExpressionSyntaxError) else find_references(tree)
+
+
+def _whole(text: str) -> nodes.Expr | None:
+    stripped = text.strip()
+    if stripped.startswith("{{") and stripped.endswith("}}") and stripped == text:
+        return parse_whole(text)
+    return None
+
+
+def _all(look: Inspection) -> Iterator[Site]:
+    data = look.data
+    yield from _defaults(data.get("defaults"))
+    scopes: dict[tuple[int, str], Scope] = {}
+    for node in look.tree.nodes:
+        key = (id(node.parent), node.role)
+        if key not in scopes:
+            scopes[key] = item_scope(node)
+        yield from _of_step(look, node, scopes[key])
+    outputs = data.get("outputs")
+    if isinstance(outputs, dict):
+        for path, text in texts(outputs, ("outputs",)):
+            yield Site(path, text, False, "outputs", str(path[-1]), None)
+
+
+def _defaults(given: Any) -> Iterator[Site]:
+    if isinstance(given, dict):
+        for path, text in texts({key: one for key, one in given.items() if isinstance(one, dict)}, ("defaults",)):
+            yield Site(path, text, False, "defaults", str(path[-1]), None)
+
+
+def _of_step(look: Inspection, node: Node, around: Scope) -> Iterator[Site]:
+    data = node.data
+    body: Scope = {**around, **_body_names(node)} if node.has_each else around
+    for key, value in data.items():
+        path = (*node.path, key)
+        match key:
+            case "if" | "each":
+                if isinstance(value, str):
+                    yield Site(path, value, True, key, key, node, around)
+            case "with":
+                for where, text in texts(value, path):
+                    yield Site(where, text, False, "with", str(where[-1]), node, body)
+            case "output":
+                for where, text in texts(value, path):
+                    yield Site(where, text, False, "output", str(where[-1]), node, {**body, "result": node})
+            case "throttle":
+                if isinstance(value, str) and has_braces(value):
+                    yield Site(path, value, False, "throttle", key, node, body)
+            case "retry":
+                if isinstance(value, dict) and isinstance(value.get("if"), str):
+                    yield Site((*path, "if"), value["if"], True, "retry.if", "if", node, {**body, "error": node})
+            case _ if node.kind is not None and key == node.kind.name:
+                yield from _config(look, node, path, value, body)
+
+
+def _config(look: Inspection, node: Node, path: Path, value: Any, scope: Scope) -> Iterator[Site]:
+    kind = node.kind
+    assert kind is not None
+    if kind.lists:
+        return
+    if kind.whole or not isinstance(value, dict):
+        option = None if kind.whole else kind.short
+        if option in kind.fixed and not (kind.name == "llm" and not names_prompt(str(value), look.file.parent)):
+            return
+        yield from _option(node, path, value, scope, option in kind.bare)
+        return
+    for key, one in value.items():
+        if key not in kind.fixed:
+            yield from _option(node, (*path, key), one, scope, key in kind.bare)
+
+
+def _option(node: Node, path: Path, value: Any, scope: Scope, bare: bool) -> Iterator[Site]:
+    word = node.kind.name if node.kind is not None and len(path) == len(node.path) + 1 else str(path[-1])
+    if bare:
+        items = [(path, value)] if isinstance(value, str) else _numbered(value, path)
+        for where, text in items:
+            if isinstance(text, str):
+                yield Site(where, text, True, "config", word, node, scope)
+        return
+    for where, text in texts(value, path):
+        yield Site(where, text, False, "config", word if where == path else str(where[-1]), node, scope)
+
+
+def _numbered(value: Any, path: Path) -> list[tuple[Path, Any]]:
+    return [((*path, index), one) for index, one in enumerate(value)] if isinstance(value, list) else []
+
+
+def texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """The texts with braces in a value, with their paths."""
+    if isinstance(value, str):
+        if has_braces(value):
+            yield path, value
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield from texts(one, (*path, key))
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from texts(one, (*path, index))

@@ -1,0 +1,38 @@
+"""Dead code: steps that can never run."""
+
+from __future__ import annotations
+
+from aiflow.language.check._inspection import Inspection
+from aiflow.language.tree import Node
+
+
+def check(look: Inspection) -> None:
+    """The first step after one that always ends the run, in each list."""
+    for steps in look.tree.lists():
+        for before, node in zip(steps, steps[1:], strict=False):
+            end = _end(before)
+            if end is None or end.kind is None:
+                continue
+            look.at_key(
+                node.path,
+                "this step can never run: the step before it always ends the run",
+                "unreachable",
+                f"move it up, or give the `{end.kind.name}` an `if`",
+                length=1,
+            )
+            break
+
+
+def _end(node: Node) -> Node | None:
+    """The `fail` or `stop` by which a step always ends the run, or None."""
+    if node.kind is None or node.has_each or node.data.get("if") not in (None, True):
+        return None
+    if node.kind.name == "stop":
+        return node
+    if "on_error" in node.data and node.data["on_error"] != "stop":
+        return None
+    if node.kind.name == "fail":
+        return node
+    if node.kind.lists:
+        return next((end for steps in node.lists.values() for one in steps if (end := _end(one))), None)
+    return None

@@ -1,0 +1,183 @@
+"""The steps of a document as a tree: what each step is, where it stands, its place in a run.
+
+Built from plain data and tolerant: what has the wrong shape is left out (the shape checks speak of it), so that the
+other checks still see the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiflow.steps._kind import StepKind
+from aiflow.steps._registry import kinds
+
+Path = tuple[str | int, ...]
+"""Where a value stands in the document: keys and indexes from the top."""
+
+
+@dataclass(eq=False)
+class Node:
+    """One step of the document.
+
+    Attributes:
+        path: of the step in the document.  data: the map as written.
+        kind: None when the step has no kind that is known.
+        id: as written when it is a text, else None.
+        label, sub, block, body_block: see `model.Step`.
+        role: the list it stands in: `steps`, `do`, `else`, `on_error`, `on_timeout`, `finally`.
+        parent: the step around it.  siblings: all steps of its list.  index: place among them, from 0.
+        order: place in the text, from 0.
+        lists: its nested lists by the word before them.
+    """
+
+    path: Path
+    data: Mapping[str, Any]
+    kind: StepKind | None
+    role: str
+    parent: Node | None
+    index: int
+    order: int
+    id: str | None = None
+    label: str = ""
+    sub: str = ""
+    block: int = 0
+    body_block: int | None = None
+    siblings: list[Node] = field(default_factory=list)
+    lists: dict[str, list[Node]] = field(default_factory=dict)
+
+    @property
+    def has_each(self) -> bool:
+        return self.data.get("each") is not None
+
+    @property
+    def item_name(self) -> str:
+        """The name of the item of its `each`."""
+        name = self.data.get("as", "item")
+        return name if isinstance(name, str) else "item"
+
+    def ancestors(self) -> Iterator[Node]:
+        """The steps around it, from the inside."""
+        node = self.parent
+        while node is not None:
+            yield node
+            node = node.parent
+
+    def called(self) -> str:
+        """The step for people: step `summary`, or `this step`."""
+        return f"step `{self.id}`" if self.id else "this step"
+
+
+@dataclass
+class Tree:
+    """All steps of a document.
+
+    Attributes:
+        steps, on_error, finally_: the lists at the top.
+        nodes: every step in the order of the text.
+        by_id: the first step with each id.
+        blocks: for each block None (the root) or the `each` step whose body it is.
+    """
+
+    steps: list[Node] = field(default_factory=list)
+    on_error: list[Node] = field(default_factory=list)
+    finally_: list[Node] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
+    by_id: dict[str, Node] = field(default_factory=dict)
+    blocks: list[Node | None] = field(default_factory=lambda: [None])
+
+    def lists(self) -> Iterator[list[Node]]:
+        """Every list of steps, from the outside in."""
+        yield from (self.steps, self.on_error, self.finally_)
+        for node in self.nodes:
+            yield from node.lists.values()
+
+
+def plant(data: Any) -> Tree:
+    """The tree of a document's data."""
+    tree = Tree()
+    if isinstance(data, dict):
+        grow = _Growth(tree)
+        tree.steps = grow.list_at(data.get("steps"), ("steps",), "steps", None, "", 0)
+        tree.on_error = grow.list_at(data.get("on_error"), ("on_error",), "on_error", None, "on_error", 0)
+        tree.finally_ = grow.list_at(data.get("finally"), ("finally",), "finally", None, "finally", 0)
+    return tree
+
+
+def kind_of(data: Mapping[str, Any]) -> StepKind | None:
+    """The kind of a step: the first of its keys that is one."""
+    known = kinds()
+    return next((known[key] for key in data if key in known), None)
+
+
+class _Growth:
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+
+    def list_at(self, steps: Any, path: Path, role: str, parent: Node | None, prefix: str, block: int) -> list[Node]:
+        """The steps of one list, nested ones included. `prefix`: sub of what is around it within its block."""
+        if not isinstance(steps, list):
+            return []
+        found: list[Node] = []
+        for index, data in enumerate(steps):
+            if isinstance(data, dict) and data:
+                self._step(data, (*path, index), role, parent, prefix, block, index, found)
+        return found
+
+    def _step(
+        self, data: dict[str, Any], path: Path, role: str, parent: Node | None, prefix: str, block: int, index: int,
+        siblings: list[Node],
+    ) -> None:  # fmt: skip
+        tree = self.tree
+        kind = kind_of(data)
+        node = Node(path, data, kind, role, parent, index, len(tree.nodes), block=block, siblings=siblings)
+        siblings.append(node)
+        tree.nodes.append(node)
+        given = data.get("id")
+        node.id = given if isinstance(given, str) else None
+        node.label = node.id or f"{kind.name if kind else 'step'}@{index + 1}"
+        node.sub = f"{prefix}.{node.label}" if prefix else node.label
+        if node.id is not None:
+            tree.by_id.setdefault(node.id, node)
+        self._nested(node)
+
+    def _nested(self, node: Node) -> None:
+        inner, prefix = node.block, node.sub
+        if node.has_each:
+            self.tree.blocks.append(node)
+            inner, prefix = len(self.tree.blocks) - 1, ""
+            node.body_block = inner
+        for word, path, steps in nested_lists(node):
+            if word == "else":
+                where, start = node.block, f"{node.sub}.else"
+            else:
+                named = word in ("on_error", "on_timeout")
+                where, start = inner, _join(prefix, word) if named else prefix
+            node.lists[word] = self.list_at(steps, path, word, node, start, where)
+
+
+def nested_lists(node: Node) -> Iterator[tuple[str, Path, Any]]:
+    """The nested lists of a step in the order of the text: word, path, value."""
+    for key, value in node.data.items():
+        if key in ("else", "on_error", "on_timeout"):
+            if isinstance(value, list):
+                yield key, (*node.path, key), value
+        elif node.kind is not None and key == node.kind.name and node.kind.lists:
+            yield from _kind_lists(node, value)
+
+
+def _kind_lists(node: Node, value: Any) -> Iterator[tuple[str, Path, Any]]:
+    assert node.kind is not None
+    path = (*node.path, node.kind.name)
+    if isinstance(value, list):
+        word = node.kind.short or next(iter(node.kind.lists))
+        yield word, path, value
+    elif isinstance(value, dict):
+        for word in value:
+            if word in node.kind.lists:
+                yield word, (*path, word), value[word]
+
+
+def _join(prefix: str, word: str) -> str:
+    return f"{prefix}.{word}" if prefix else word

@@ -1,0 +1,92 @@
+"""The one way to a model, whoever answers: litellm's providers or the offline models.
+
+`offline/*` is answered before litellm is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+from aiflow.errors import StepError
+from aiflow.models import faults, resolve
+from aiflow.models.calls import ChatAnswer, ChatRequest, EmbedAnswer, EmbedRequest, Usage
+from aiflow.models.litellm_client import LitellmClient
+from aiflow.settings import ModelSpec, Settings
+
+__all__ = ["ChatAnswer", "ChatRequest", "EmbedAnswer", "EmbedRequest", "Gateway", "Usage"]
+
+Answer = TypeVar("Answer", ChatAnswer, EmbedAnswer)
+
+
+class Gateway:
+    """Calls models by alias or name. One per process and event loop; `close` it at the end."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client = LitellmClient(settings.env)
+
+    def resolve(self, name: str) -> ModelSpec:
+        """What a name stands for: an alias of `aiflow.yaml`, or itself."""
+        return resolve.resolve(name, self._settings)
+
+    def needs_litellm(self, name: str) -> bool:
+        """Whether the first call of this model imports litellm."""
+        return not resolve.is_offline(self.resolve(name).model)
+
+    def missing_credentials(self, names: Iterable[str]) -> dict[str, str]:
+        """Those of the names that cannot be called for want of a key, each with the variable to set."""
+        found = {name: resolve.credentials_missing(self.resolve(name), self._settings.env) for name in names}
+        return {name: variable for name, variable in found.items() if variable is not None}
+
+    async def preload(self) -> None:
+        """Imports litellm now, in a thread."""
+        await self._client.loaded()
+
+    async def chat(self, request: ChatRequest) -> ChatAnswer:
+        """The answer of the first model of the request that is available.
+
+        Raises: StepError: `llm_error`, `rate_limit`, `timeout`, `connection`, `budget`, `invalid_output` (offline only).
+        """
+
+        async def ask(spec: ModelSpec) -> ChatAnswer:
+            if resolve.is_offline(spec.model):
+                from aiflow.models.offline import chat
+
+                return chat(spec.model, request)
+            return await self._client.chat(spec, request)
+
+        return await self._first(request.models, ask)
+
+    async def embed(self, request: EmbedRequest) -> EmbedAnswer:
+        """Vectors of the first model of the request that is available. Raises: StepError, as `chat`."""
+
+        async def ask(spec: ModelSpec) -> EmbedAnswer:
+            if resolve.is_offline(spec.model):
+                from aiflow.models.offline import embed
+
+                return embed(spec.model, request)
+            return await self._client.embed(spec, request)
+
+        return await self._first(request.models, ask)
+
+    async def close(self) -> None:
+        """Closes connections; nothing can be asked afterwards."""
+        await self._client.close()
+
+    async def _first(self, names: tuple[str, ...], ask: Callable[[ModelSpec], Awaitable[Answer]]) -> Answer:
+        failures: list[StepError] = []
+        for name in names:
+            try:
+                return await ask(self.resolve(name))
+            except StepError as error:
+                if len(names) == 1 or not faults.unavailable(error):
+                    raise
+                failures.append(error)
+        if failures:
+            raise faults.none_answered(failures)
+        raise StepError(
+            "llm_error",
+            "no model is named",
+            hint="name one in the prompt, the step, defaults.llm of the workflow or of aiflow.yaml",
+        )

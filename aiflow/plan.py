@@ -1,0 +1,269 @@
+"""Workflow -> Plan: the compiled form that a run keeps, named by its content.
+
+The stored plan is the loaded `Workflow` with everything it needs inside (prompts, schemas, called files); its digest
+is the version. `CompiledPlan` adds what a process makes of it: compiled expressions, kinds, the address of each fan-out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from aiflow.language.expressions import Compiled, compile_bare, compile_value
+from aiflow.language.model import Retry, Step, Workflow
+from aiflow.steps._kind import StepKind
+from aiflow.steps._registry import kinds
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_decoder = msgspec.json.Decoder(Workflow)
+_INDEX = re.compile(r"\[\d+\]")
+
+
+def encode_plan(workflow: Workflow) -> tuple[str, bytes]:
+    """(version, stored form). The version is the first 20 hex digits of the SHA-256 of the stored form."""
+    raw = _encoder.encode(workflow)
+    return hashlib.sha256(raw).hexdigest()[:20], raw
+
+
+def static_path(path: str) -> str:
+    """A step path without indexes: `docs[3].facts[7]` -> `docs.facts`."""
+    return _INDEX.sub("", path)
+
+
+@dataclass(slots=True)
+class Options:
+    """The options of a step: what is fixed or constant, what is rendered, what holds bare expressions.
+
+    Bare options are handed over as a list of `{"text": the expression, "value": its value}`.
+    """
+
+    constant: dict[str, Any]
+    rendered: list[tuple[str, Compiled]]
+    bare: list[tuple[str, list[tuple[str, Compiled]]]]
+    whole: Compiled | None = None
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the options are the same in every attempt."""
+        return not self.rendered and not self.bare and (self.whole is None or self.whole.constant)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Root names that the expressions use."""
+        parts = [one for _, one in self.rendered] + [one for _, group in self.bare for _, one in group]
+        if self.whole is not None:
+            parts.append(self.whole)
+        return frozenset().union(*(one.names for one in parts))
+
+    def evaluate(self, scope: Mapping[str, Any]) -> dict[str, Any]:
+        """The options as the kind gets them. Raises ExpressionError."""
+        if self.whole is not None:
+            value: dict[str, Any] = self.whole.evaluate(scope)
+            return value
+        out = dict(self.constant)
+        for name, one in self.rendered:
+            out[name] = one.evaluate(scope)
+        for name, group in self.bare:
+            out[name] = [{"text": text, "value": one.evaluate(scope)} for text, one in group]
+        return out
+
+
+@dataclass(slots=True)
+class CompiledStep:
+    """A step ready to run.
+
+    Attributes:
+        config: compiled options; `constant` is their value when nothing in them is an expression, else None.
+        body: for an `each`: the step itself without `each`, `if` and `else`, which runs once per item.
+    """
+
+    step: Step
+    kind: StepKind
+    sub: str
+    config: Options
+    constant: dict[str, Any] | None
+    with_: Compiled | None
+    output: Compiled | None
+    cond: Compiled | None
+    each: Compiled | None
+    retry: Retry | None
+    retry_if: Compiled | None
+    refs: tuple[str, ...]
+    else_: list[CompiledStep] | None = None
+    on_error: list[CompiledStep] | str | None = None
+    on_timeout: list[CompiledStep] | str | None = None
+    lists: dict[str, list[CompiledStep]] = field(default_factory=dict)
+    body: CompiledStep | None = None
+    body_refs: tuple[str, ...] = ()
+    uses_previous: bool = False
+    wants_secrets: bool = False
+
+    @property
+    def label(self) -> str:
+        return self.step.label
+
+
+@dataclass
+class CompiledPlan:
+    """A plan in this process. `fans` finds an `each` step by its path without indexes; `kept`: ids that anything refers to."""
+
+    workflow: Workflow
+    version: str
+    steps: list[CompiledStep]
+    on_error: list[CompiledStep]
+    finally_: list[CompiledStep]
+    outputs: Compiled | None
+    fans: dict[str, CompiledStep]
+    kept: frozenset[str]
+    actors: dict[int, str]
+
+    def step_at(self, path: str) -> Step | None:
+        """The step that a path names, or None."""
+        wanted = static_path(path)
+        for where, step in walk_paths(self.workflow):
+            if where == wanted:
+                return step
+        return None
+
+
+def walk_paths(workflow: Workflow) -> Iterator[tuple[str, Step]]:
+    """All steps with their paths without indexes, in the order of the file."""
+
+    def inside(steps: list[Step], prefix: str) -> Iterator[tuple[str, Step]]:
+        for step in steps:
+            path = join(prefix, step.sub)
+            yield path, step
+            inner = path if step.each is not None else prefix
+            for nested in step.lists.values():
+                yield from inside(nested, inner)
+            for handlers in (step.on_error, step.on_timeout):
+                if isinstance(handlers, list):
+                    yield from inside(handlers, inner)
+            yield from inside(step.else_ or [], prefix)
+
+    yield from inside(workflow.steps, "")
+    yield from inside(workflow.on_error, "")
+    yield from inside(workflow.finally_, "")
+
+
+def join(prefix: str, sub: str) -> str:
+    """The path of a step whose frame is `prefix`."""
+    return f"{prefix}.{sub}" if prefix and sub else prefix or sub
+
+
+def compile_plan(raw: bytes, version: str) -> CompiledPlan:
+    """Compile a stored plan for this process."""
+    workflow = _decoder.decode(raw)
+    actors = {0: workflow.name}
+    fans: dict[str, CompiledStep] = {}
+    kept: set[str] = set(workflow.output_refs)
+
+    def steps_of(steps: list[Step], prefix: str) -> list[CompiledStep]:
+        return [one(step, prefix) for step in steps]
+
+    def handlers(given: Any, prefix: str) -> Any:
+        return steps_of(given, prefix) if isinstance(given, list) else given
+
+    def one(step: Step, prefix: str) -> CompiledStep:
+        path = join(prefix, step.sub)
+        inner = path if step.each is not None else prefix
+        compiled = _compile_step(step)
+        compiled.lists = {name: steps_of(nested, inner) for name, nested in step.lists.items()}
+        compiled.on_error = handlers(step.on_error, inner)
+        compiled.on_timeout = handlers(step.on_timeout, inner)
+        if step.else_ is not None:
+            compiled.else_ = steps_of(step.else_, prefix)
+        kept.update(step.refs, step.body_refs)
+        if step.each is not None:
+            compiled.body = _body_of(compiled)
+            fans[static_path(path)] = compiled
+            if step.body_block is not None:
+                actors[step.body_block] = f"{workflow.name}.{static_path(path)}"
+        return compiled
+
+    return CompiledPlan(
+        workflow=workflow,
+        version=version,
+        steps=steps_of(workflow.steps, ""),
+        on_error=steps_of(workflow.on_error, ""),
+        finally_=steps_of(workflow.finally_, ""),
+        outputs=None if workflow.outputs is None else compile_value(workflow.outputs),
+        fans=fans,
+        kept=frozenset(kept),
+        actors=actors,
+    )
+
+
+def _compile_step(step: Step) -> CompiledStep:
+    kind = kinds()[step.kind]
+    config = _compile_config(step.config, kind)
+    with_ = compile_value(step.with_) if step.with_ else None
+    output = None if step.output is msgspec.UNSET else compile_value(step.output)
+    names = config.names.union(with_.names if with_ else (), output.names if output else ())
+    retry_if = step.retry.condition if step.retry else None
+    return CompiledStep(
+        step=step,
+        kind=kind,
+        sub=step.sub,
+        config=config,
+        constant=config.evaluate({}) if config.is_constant else None,
+        with_=with_,
+        output=output,
+        cond=None if step.if_ is None else compile_bare(step.if_),
+        each=None if step.each is None else compile_bare(step.each),
+        retry=step.retry,
+        retry_if=None if retry_if is None else compile_bare(retry_if),
+        refs=tuple(step.refs),
+        body_refs=tuple(step.body_refs),
+        uses_previous="previous" in names,
+        wants_secrets="secrets" in names,
+    )
+
+
+def _compile_config(config: dict[str, Any], kind: StepKind) -> Options:
+    if kind.whole:
+        return Options({}, [], [], compile_value(config))
+    constant: dict[str, Any] = {}
+    rendered: list[tuple[str, Compiled]] = []
+    bare: list[tuple[str, list[tuple[str, Compiled]]]] = []
+    for name, value in config.items():
+        if name in kind.fixed:
+            constant[name] = value
+        elif name in kind.bare:
+            texts = value if isinstance(value, list) else [value]
+            bare.append((name, [(str(text), compile_bare(text)) for text in texts]))
+        else:
+            compiled = compile_value(value)
+            if compiled.constant:
+                constant[name] = value
+            else:
+                rendered.append((name, compiled))
+    return Options(constant, rendered, bare)
+
+
+def _body_of(compiled: CompiledStep) -> CompiledStep:
+    """The step as it runs for one item: at the item's own path, without what belongs to the `each`."""
+    return CompiledStep(
+        step=compiled.step,
+        kind=compiled.kind,
+        sub="",
+        config=compiled.config,
+        constant=compiled.constant,
+        with_=compiled.with_,
+        output=compiled.output,
+        cond=None,
+        each=None,
+        retry=compiled.retry,
+        retry_if=compiled.retry_if,
+        refs=compiled.body_refs,
+        on_error=compiled.on_error,
+        on_timeout=compiled.on_timeout,
+        lists=compiled.lists,
+        uses_previous=compiled.uses_previous,
+        wants_secrets=compiled.wants_secrets,
+    )

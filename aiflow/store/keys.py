@@ -1,0 +1,88 @@
+"""Every key name in Redis. Keys of one run share the hash tag `{run id}`.
+
+    <ns>:run:{R}              hash   the run, and its root frame
+    <ns>:run:{R}:f:<path>     hash   another frame (`docs[3]`) or a lane (`docs#0`)
+    <ns>:run:{R}:e:<path>     hash   a fan-out: counters and the items, in pages
+    <ns>:run:{R}:e:<path>:again / :idle   list   items to do again / lanes without work
+    <ns>:run:{R}:res          hash   step path -> record
+    <ns>:run:{R}:log          list   journal, for people
+    <ns>:run:{R}:keys         set    the frame and fan-out keys that exist now
+    <ns>:plan:<version>       string the plan
+    <ns>:ready                zset   frames that may be claimed (member `R|path`), by time: the truth
+    <ns>:timers               zset   parked frames, by due time
+    <ns>:open / :runs / :dead zset   unfinished runs / all runs / failed runs, by time
+    <ns>:workers              zset   worker id -> end of its lease
+    <ns>:worker:<id>          set    frames that the worker has claimed
+    <ns>:workerinfo           hash   worker id -> host, pid, start (JSON)
+    <ns>:q:<queue>[.msgs]     Dramatiq's queue
+    <ns>:bell:<queue>         list   the doorbell: what an idle consumer blocks on
+    <ns>:limit:<name>         string state of a rate limit
+    <ns>:cancels              zset   runs cancelled lately, so that workers drop them at once
+    <ns>:pulse, :grace, :seq  string reconciler's last beat, no lease expires before, message counter
+
+Fields of a run: st status, wf workflow, v version, in inputs, t0 created, t1 started, t2 finished, out outputs, err error,
+g generation (raised by retry), n frames that are ready or claimed, cost tin tout calls (usage), meta (JSON), E0 environment.
+Fields of a frame: e epoch, q sequence of its last checkpoint, c cursor, t time of it, w worker, d deaths of workers in it,
+m start mark of a step that is not repeatable, A actor, E and I: fan-out and index that it is an item of.
+Fields of a fan-out: n total, x next to hand out, r running, k finished, b failed, a failures allowed, c concurrency,
+s stopped, g generation, P parent frame, L lanes, z page size, p0 p1 ... pages of items.
+Fields of a lane besides: a<index> for each item it has claimed.
+"""
+
+from __future__ import annotations
+
+QUEUE = "default"
+
+
+class Keys:
+    """Key names under one namespace."""
+
+    def __init__(self, namespace: str) -> None:
+        self.ns = namespace
+        self._run = namespace + ":run:{"
+
+    def run(self, rid: str) -> str:
+        return self._run + rid + "}"
+
+    def frame(self, rid: str, path: str) -> str:
+        """The root frame lives in the run's own hash."""
+        return f"{self._run}{rid}}}:f:{path}" if path else f"{self._run}{rid}}}"
+
+    def fan(self, rid: str, path: str) -> str:
+        return f"{self._run}{rid}}}:e:{path}"
+
+    def results(self, rid: str) -> str:
+        return f"{self._run}{rid}}}:res"
+
+    def log(self, rid: str) -> str:
+        return f"{self._run}{rid}}}:log"
+
+    def plan(self, version: str) -> str:
+        return f"{self.ns}:plan:{version}"
+
+    def queue(self, queue: str = QUEUE) -> str:
+        return f"{self.ns}:q:{queue}"
+
+    def bell(self, queue: str = QUEUE) -> str:
+        return f"{self.ns}:bell:{queue}"
+
+    def worker(self, worker: str) -> str:
+        return f"{self.ns}:worker:{worker}"
+
+    def limit(self, name: str) -> str:
+        return f"{self.ns}:limit:{name}"
+
+    def named(self, name: str) -> str:
+        """One of the store-wide keys: ready, timers, open, runs, dead, workers, workerinfo, cancels, pulse."""
+        return f"{self.ns}:{name}"
+
+
+def member(rid: str, path: str) -> str:
+    """A frame's name in the store-wide indexes."""
+    return f"{rid}|{path}"
+
+
+def split_member(text: str) -> tuple[str, str]:
+    """(run id, path) of a name made by `member`."""
+    rid, _, path = text.partition("|")
+    return rid, path

@@ -1,0 +1,122 @@
+-- Shared by all scripts, put before each of them. KEYS[1] is always the namespace, KEYS[2] (if any) the run's hash.
+-- Store-wide keys (ready, timers, queue, doorbell ...) derive from the namespace; keys of a run from the run's hash.
+local P = KEYS[1]
+
+local function now()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local function frame_key(run, path)
+  if path == '' then return run end
+  return run .. ':f:' .. path
+end
+
+local function run_id(run)
+  return string.match(run, '{(.-)}')
+end
+
+local function is_open(status)
+  return status == 'running' or status == 'waiting' or status == 'queued'
+end
+
+-- Push the wake-up, in Dramatiq's own layout (HSET msgs, RPUSH queue), and ring the doorbell.
+local function push(rid, path, actor, at)
+  local id = text(redis.call('INCR', P .. ':seq'))
+  local body = '{"queue_name":"default","actor_name":' .. cjson.encode(actor)
+    .. ',"args":["' .. rid .. '",' .. cjson.encode(path) .. '],"kwargs":{},"options":{"redis_message_id":"' .. id
+    .. '"},"message_id":"' .. id .. '","message_timestamp":' .. text(at) .. '}'
+  redis.call('HSET', P .. ':q:default.msgs', id, body)
+  redis.call('RPUSH', P .. ':q:default', id)
+  redis.call('RPUSH', P .. ':bell:default', '1')
+  redis.call('LTRIM', P .. ':bell:default', -64, -1)
+end
+
+-- Make a frame claimable. `n` of the run counts frames that are ready or claimed.
+local function wake(run, rid, path, at)
+  local f = redis.call('HMGET', frame_key(run, path), 'A', 'w')
+  local added = redis.call('ZADD', P .. ':ready', at, rid .. '|' .. path)
+  if added == 1 and not f[2] then
+    if redis.call('HINCRBY', run, 'n', 1) == 1 and redis.call('HGET', run, 'st') == 'waiting' then
+      redis.call('HSET', run, 'st', 'running')
+    end
+  end
+  push(rid, path, f[1] or redis.call('HGET', run, 'wf') or 'lost', at)
+end
+
+-- A worker lets go of a frame that is not ready: it is parked or finished.
+local function rest(run, rid, path, worker)
+  redis.call('HDEL', frame_key(run, path), 'w', 'o')
+  redis.call('SREM', P .. ':worker:' .. worker, rid .. '|' .. path)
+  if redis.call('HINCRBY', run, 'n', -1) <= 0 and redis.call('HGET', run, 'st') == 'running' then
+    redis.call('HSET', run, 'st', 'waiting')
+  end
+end
+
+-- The write is allowed while the run is open and the claim is the newest: nil, or what to answer.
+local function refuse(run, fence, epoch)
+  local e, st
+  if run == fence then
+    local f = redis.call('HMGET', run, 'e', 'st')
+    e, st = f[1], f[2]
+  else
+    e = redis.call('HGET', fence, 'e')
+    st = redis.call('HGET', run, 'st')
+  end
+  if e ~= epoch then return 'fenced' end
+  if not is_open(st) then return 'gone' end
+  return nil
+end
+
+-- Add what model calls used: ARGV[i..i+3] = cost, tokens in, tokens out, calls ('' for none).
+local function use(run, i)
+  if ARGV[i] ~= '' then
+    redis.call('HINCRBYFLOAT', run, 'cost', ARGV[i])
+    redis.call('HINCRBY', run, 'tin', ARGV[i + 1])
+    redis.call('HINCRBY', run, 'tout', ARGV[i + 2])
+    redis.call('HINCRBY', run, 'calls', ARGV[i + 3])
+  end
+end
+
+-- Write `count` records (path, record) from ARGV[i]; returns the next index.
+local function write_records(results, count, i)
+  for _ = 1, count do
+    redis.call('HSET', results, ARGV[i], ARGV[i + 1])
+    i = i + 2
+  end
+  return i
+end
+
+-- Count finished items of a fan-out and wake its parent at the last one, or at the failure that is one too many.
+-- `h` = {n, r, k, b, a, s}, numbers, after the finished ones were counted in.
+local function settle_fan(run, rid, fan, h, failed_now, at)
+  local stopped = h.s == 1
+  if failed_now and not stopped and h.b > h.a then
+    h.s = 1
+    redis.call('HSET', fan, 's', 1)
+    wake(run, rid, redis.call('HGET', fan, 'P'), at)
+  elseif not stopped and h.k >= h.n then
+    wake(run, rid, redis.call('HGET', fan, 'P'), at)
+  end
+end
+
+-- An item that had left its lane is finished: free its place, and call an idle lane if there is more to do.
+local function item_left(run, rid, path, failed, at)
+  local epath, index = string.match(path, '^(.*)%[(%d+)%]$')
+  local fan = run .. ':e:' .. epath
+  local v = redis.call('HMGET', fan, 'n', 'r', 'k', 'b', 'a', 's', 'x', 'c')
+  if not v[1] then return end
+  local h = { n = tonumber(v[1]), r = tonumber(v[2]) - 1, k = tonumber(v[3]) + 1, b = tonumber(v[4]),
+              a = tonumber(v[5]), s = tonumber(v[6]) }
+  if failed then h.b = h.b + 1 end
+  redis.call('HSET', fan, 'r', h.r, 'k', h.k, 'b', h.b)
+  settle_fan(run, rid, fan, h, failed, at)
+  if h.s == 0 and (tonumber(v[7]) < h.n or redis.call('LLEN', fan .. ':again') > 0) then
+    local lane = redis.call('LPOP', fan .. ':idle')
+    if lane then wake(run, rid, epath .. '#' .. lane, at) end
+  end
+end

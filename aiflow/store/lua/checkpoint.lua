@@ -1,0 +1,16 @@
+#!lua flags=allow-oom
+-- checkpoint: make results durable and move a frame on.
+-- KEYS ns, run, fence, frame, results, log
+-- ARGV epoch, sequence, cursor, cost, tokens in, tokens out, calls, journal line ('' for none), mark ('' for none), records, (path, record)*
+-- `fence` is the frame itself, or the lane that works through it. A sequence seen before was applied: nothing is written again.
+-- Returns now (ms) | "fenced" | "gone"
+local refused = refuse(KEYS[2], KEYS[3], ARGV[1])
+if refused then return refused end
+local at = now()
+if tonumber(redis.call('HGET', KEYS[4], 'q') or '0') >= tonumber(ARGV[2]) then return at end
+if #ARGV > 10 then redis.call('HSET', KEYS[5], unpack(ARGV, 11)) end
+redis.call('HSET', KEYS[4], 'q', ARGV[2], 'c', ARGV[3], 't', at, 'd', 0, 'm', ARGV[9])
+if KEYS[4] ~= KEYS[3] then redis.call('SADD', KEYS[2] .. ':keys', KEYS[4]) end
+use(KEYS[2], 4)
+if ARGV[8] ~= '' then redis.call('RPUSH', KEYS[6], ARGV[8]) end
+return at

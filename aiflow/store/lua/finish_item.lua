@@ -1,0 +1,20 @@
+#!lua flags=allow-oom
+-- finish_item: the last checkpoint of an item that had left its lane.
+-- KEYS ns, run, frame, results
+-- ARGV epoch, rid, path, worker, cost, tokens in, tokens out, calls, failed (1/0), sequence, cursor, records, (path, record)*
+-- Returns now | "fenced" | "gone"
+local run, frame = KEYS[2], KEYS[3]
+local refused = refuse(run, frame, ARGV[1])
+if refused then return refused end
+local at = now()
+if tonumber(redis.call('HGET', frame, 'q') or '0') >= tonumber(ARGV[10]) then return at end
+if #ARGV > 12 then redis.call('HSET', KEYS[4], unpack(ARGV, 13)) end
+use(run, 5)
+redis.call('HSET', frame, 'q', ARGV[10], 'c', ARGV[11])
+rest(run, ARGV[2], ARGV[3], ARGV[4])
+item_left(run, ARGV[2], ARGV[3], ARGV[9] == '1', at)
+if ARGV[9] ~= '1' then
+  redis.call('UNLINK', frame)
+  redis.call('SREM', run .. ':keys', frame)
+end
+return at

@@ -1,0 +1,86 @@
+#!lua flags=allow-oom
+-- items: a lane hands in what it finished and takes its next items. Called with nothing finished it first gets back
+-- what it had claimed before a crash.
+-- KEYS ns, run, lane, fan, results
+-- ARGV epoch, rid, lane path, worker, want, in flight, first call (1/0), cost, tokens in, tokens out, calls, finished,
+--      then for each finished: index, failed (1/0), frame to drop ('' for none), records, (path, record)*
+-- Returns {status, now, index...}: status "go" | "idle" (the lane was let go of) | "stop" (no more items; lane let go of when nothing is in flight) | "fenced" | "gone"
+-- Invariant: an item is claimed by one lane at a time, and r <= c.   Cost: O(items finished + handed out)
+local run, lane, fan, rid = KEYS[2], KEYS[3], KEYS[4], ARGV[2]
+local refused = refuse(run, lane, ARGV[1])
+if refused == 'fenced' then return { 'fenced' } end
+local v = redis.call('HMGET', fan, 'n', 'x', 'r', 'k', 'b', 'a', 'c', 's')
+if not v[1] then return { 'gone' } end
+local h = { n = tonumber(v[1]), r = tonumber(v[3]), k = tonumber(v[4]), b = tonumber(v[5]), a = tonumber(v[6]), s = tonumber(v[8]) }
+local x, c = tonumber(v[2]), tonumber(v[7])
+local at = now()
+local failed_now, counted = false, 0
+local i = 13
+for _ = 1, tonumber(ARGV[12]) do
+  local index, failed, frame, count = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
+  i = i + 4
+  if redis.call('HDEL', lane, 'a' .. index) == 1 then
+    i = write_records(KEYS[5], count, i)
+    h.r, h.k, counted = h.r - 1, h.k + 1, counted + 1
+    if failed == '1' then h.b, failed_now = h.b + 1, true end
+    if frame ~= '' then
+      redis.call('UNLINK', frame)
+      redis.call('SREM', run .. ':keys', frame)
+    end
+  else
+    i = i + 2 * count
+  end
+end
+-- A result that was paid for is kept even when the run ended meanwhile; nothing new begins.
+if counted > 0 then use(run, 8) end
+local flight = tonumber(ARGV[6])
+if refused == 'gone' then
+  redis.call('HSET', fan, 'r', h.r, 'k', h.k, 'b', h.b)
+  if flight == 0 then redis.call('SREM', P .. ':worker:' .. ARGV[4], rid .. '|' .. ARGV[3]) end
+  return { 'gone' }
+end
+local out = { 'go', at }
+if ARGV[7] == '1' then
+  for _, field in ipairs(redis.call('HKEYS', lane)) do
+    local index = string.match(field, '^a(%d+)$')
+    if index then out[#out + 1] = '~' .. index end
+  end
+end
+local again_left = h.s == 0 and redis.call('LLEN', fan .. ':again') or 0
+local want, before = tonumber(ARGV[5]), #out
+local take = math.min(want, c - h.r)
+if h.s == 0 and not (failed_now and h.b > h.a) then
+  local fields = {}
+  while take > 0 do
+    local index
+    if again_left > 0 then
+      index = redis.call('LPOP', fan .. ':again')
+      again_left = again_left - 1
+      out[#out + 1] = '~' .. index
+    elseif x < h.n then
+      index = text(x)
+      x = x + 1
+      out[#out + 1] = index
+    else break end
+    fields[#fields + 1] = 'a' .. index
+    fields[#fields + 1] = '1'
+    h.r, take = h.r + 1, take - 1
+  end
+  if #fields > 0 then redis.call('HSET', lane, unpack(fields)) end
+end
+redis.call('HSET', fan, 'x', x, 'r', h.r, 'k', h.k, 'b', h.b)
+if counted > 0 then
+  redis.call('HSET', lane, 'd', 0)
+  settle_fan(run, rid, fan, h, failed_now, at)
+end
+if h.s == 1 then out[1] = 'stop' end
+if flight == 0 and #out == 2 then
+  if h.s == 0 and (x < h.n or again_left > 0 or h.k < h.n) then
+    redis.call('RPUSH', fan .. ':idle', string.match(ARGV[3], '#(%d+)$'))
+    out[1] = 'idle'
+  else
+    out[1] = 'stop'
+  end
+  rest(run, rid, ARGV[3], ARGV[4])
+end
+return out

@@ -1,0 +1,25 @@
+#!lua flags=allow-oom
+-- park: checkpoint a frame and let go of it until a timer is due. An item leaves its lane and keeps its place.
+-- KEYS ns, run, fence, frame, results, log
+-- ARGV epoch, sequence, cursor, cost, tokens in, tokens out, calls, journal line, rid, path, worker, actor, lane path ('' if the frame has its own claim), due, records, (path, record)*
+-- Due: ms of Redis's time; 0 = at once (the frame is handed on: shutdown).
+-- Returns now | "fenced" | "gone"
+local run, frame, rid, path = KEYS[2], KEYS[4], ARGV[9], ARGV[10]
+local refused = refuse(run, KEYS[3], ARGV[1])
+if refused then return refused end
+local at = now()
+if tonumber(redis.call('HGET', frame, 'q') or '0') >= tonumber(ARGV[2]) then return at end
+if #ARGV > 15 then redis.call('HSET', KEYS[5], unpack(ARGV, 16)) end
+redis.call('HSET', frame, 'q', ARGV[2], 'c', ARGV[3], 't', at, 'd', 0, 'm', '')
+use(run, 4)
+if ARGV[8] ~= '' then redis.call('RPUSH', KEYS[6], ARGV[8]) end
+if ARGV[13] == '' then
+  rest(run, rid, path, ARGV[11])
+else
+  redis.call('HDEL', KEYS[3], 'a' .. string.match(path, '%[(%d+)%]$'))
+  redis.call('HSET', frame, 'A', ARGV[12])
+  redis.call('SADD', run .. ':keys', frame)
+end
+if ARGV[14] == '0' then wake(run, rid, path, at)
+else redis.call('ZADD', P .. ':timers', ARGV[14], rid .. '|' .. path) end
+return at

@@ -1,0 +1,322 @@
+"""The moves of a run in Redis: one function per script, which turns the reply into a value.
+
+`Lost` is raised when the claim is no longer ours (`fenced`) or the run has ended (`gone`): the caller drops the
+frame silently, whoever holds the newest claim goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+
+from aiflow.clock import StoreClock
+from aiflow.errors import RunError, StoreError
+from aiflow.store.commit import Arg, Commit
+from aiflow.store.keys import Keys
+from aiflow.store.records import Record, decode_record
+from aiflow.values import Value, decode, encode
+
+LOG_LINES = 20_000  # of one run
+NO_USAGE: tuple[Arg, ...] = ("", "", "", "")
+
+
+class Lost(Exception):
+    """The claim is no longer ours, or the run has ended."""
+
+
+@dataclass(slots=True)
+class Claim:
+    """What `claim` hands out: the frame's newest epoch and all that is needed to go on."""
+
+    rid: str
+    path: str
+    epoch: int
+    cursor: bytes
+    now_ms: int  # time of the last checkpoint: `now()` of the next step
+    deaths: int
+    mark: str
+    workflow: str
+    version: str
+    inputs: bytes
+    created_ms: int
+    generation: int
+    cost: float
+    meta: bytes
+    environment: bytes
+    sequence: int  # of the last checkpoint
+
+
+@dataclass(slots=True)
+class Move:
+    """The common part of every checkpoint: results, cursor, use of models.
+
+    Attributes:
+        fence: key of the frame whose epoch guards the write (the frame itself, or its lane).  frame: key of the frame.
+        usage: cost, tokens in, tokens out, calls, or NO_USAGE.
+        journal: a line for people, or "".  records: path, record, path, record ...
+    """
+
+    rid: str
+    path: str
+    fence: str
+    frame: str
+    epoch: int
+    sequence: int
+    cursor: bytes
+    usage: tuple[Arg, ...]
+    journal: bytes
+    records: list[Arg]
+
+
+@dataclass(slots=True)
+class Fan:
+    """A fan-out to be started. `next`: first item never handed out; `finished`: items that are done already."""
+
+    path: str
+    total: int
+    next: int
+    finished: int
+    allowed: int
+    concurrency: int
+    lanes: int
+    page_size: int
+    generation: int
+    actor: str
+
+
+@dataclass(slots=True)
+class FanState:
+    """Counters of a fan-out; see keys.py."""
+
+    total: int
+    next: int
+    finished: int
+    failed: int
+    allowed: int
+    concurrency: int
+    stopped: bool
+    lanes: int
+    page_size: int
+    generation: int
+
+
+class RunStore:
+    """The verbs. One per process; shares the process's `Commit`."""
+
+    def __init__(self, commit: Commit, reader: Redis, keys: Keys, clock: StoreClock) -> None:
+        self.commit = commit
+        self.reader = reader
+        self.keys = keys
+        self.clock = clock
+
+    async def start(
+        self, rid: str, workflow: str, version: str, inputs: bytes, meta: bytes, environment: bytes, plan: bytes
+    ) -> None:
+        """Make a run. The same run id again changes nothing."""
+        keys = (self.keys.ns, self.keys.run(rid), self.keys.plan(version))
+        args = (rid, workflow, version, inputs, meta, environment)
+        reply = await self.commit.call("start_run", keys, (*args, b""), patient=False)
+        if reply[0] == b"noplan":
+            reply = await self.commit.call("start_run", keys, (*args, plan), patient=False)
+
+    async def claim(self, rid: str, path: str, worker: str, operation: str) -> Claim | str:
+        """Take a frame out of `ready`; or a word why not: busy, gone, unknown."""
+        keys = (self.keys.ns, self.keys.run(rid), self.keys.frame(rid, path))
+        reply = await self.commit.call("claim", keys, (rid, path, worker, operation))
+        if reply[0] != b"ok":
+            return str(reply[0].decode())
+        self.clock.learn(reply[1])
+        return Claim(
+            rid=rid, path=path, epoch=int(reply[2]), cursor=reply[3], now_ms=int(reply[4]), deaths=int(reply[5]),
+            mark=reply[6].decode(), workflow=reply[7].decode(), version=reply[8].decode(), inputs=reply[9],
+            created_ms=int(reply[10]), generation=int(reply[11]), cost=float(reply[12]), meta=reply[13],
+            environment=reply[14], sequence=int(reply[15]),
+        )  # fmt: skip
+
+    async def checkpoint(self, move: Move, mark: str = "") -> int:
+        """Make results durable; returns Redis's time. `mark`: a step that is not repeatable begins."""
+        keys = (
+            self.keys.ns, self.keys.run(move.rid), move.fence, move.frame,
+            self.keys.results(move.rid), self.keys.log(move.rid),
+        )  # fmt: skip
+        args = (move.epoch, move.sequence, move.cursor, *move.usage, move.journal, mark, len(move.records) // 2)
+        return self._time(await self.commit.call("checkpoint", keys, (*args, *move.records)))
+
+    async def park(self, move: Move, worker: str, actor: str, lane: str, due_ms: int) -> int:
+        """Let go of a frame until `due_ms`; 0 hands it on at once."""
+        keys = (
+            self.keys.ns, self.keys.run(move.rid), move.fence, move.frame,
+            self.keys.results(move.rid), self.keys.log(move.rid),
+        )  # fmt: skip
+        args = (
+            move.epoch, move.sequence, move.cursor, *move.usage, move.journal,
+            move.rid, move.path, worker, actor, lane, due_ms, len(move.records) // 2,
+        )  # fmt: skip
+        return self._time(await self.commit.call("park", keys, (*args, *move.records)))
+
+    async def fan_out(self, move: Move, worker: str, actor: str, lane: str, fan: Fan) -> int:
+        """Start the lanes of an `each`; the frame is let go of until the last item is done."""
+        keys = (
+            self.keys.ns, self.keys.run(move.rid), move.fence, move.frame,
+            self.keys.results(move.rid), self.keys.fan(move.rid, fan.path),
+        )  # fmt: skip
+        args = (
+            move.epoch, move.sequence, move.cursor, *move.usage, move.rid, move.path, worker, actor, lane,
+            fan.path, fan.total, fan.next, fan.finished, fan.allowed, fan.concurrency, fan.lanes, fan.page_size,
+            fan.generation, fan.actor, len(move.records) // 2,
+        )  # fmt: skip
+        return self._time(await self.commit.call("fan_out", keys, (*args, *move.records)))
+
+    async def finish_item(self, move: Move, worker: str, failed: bool) -> int:
+        """The last checkpoint of an item that had left its lane."""
+        keys = (self.keys.ns, self.keys.run(move.rid), move.frame, self.keys.results(move.rid))
+        args = (
+            move.epoch, move.rid, move.path, worker, *move.usage, int(failed), move.sequence, move.cursor,
+            len(move.records) // 2,
+        )  # fmt: skip
+        return self._time(await self.commit.call("finish_item", keys, (*args, *move.records)))
+
+    async def finish_run(
+        self, move: Move, worker: str, status: str, outputs: bytes, error: bytes, retention_ms: int
+    ) -> int:
+        """The last checkpoint of a run."""
+        keys = (
+            self.keys.ns, self.keys.run(move.rid), self.keys.results(move.rid), self.keys.log(move.rid), move.fence,
+        )  # fmt: skip
+        args = (
+            move.epoch, move.rid, move.sequence, move.cursor, *move.usage, status, outputs, error,
+            retention_ms, worker, move.journal, len(move.records) // 2,
+        )  # fmt: skip
+        return self._time(await self.commit.call("finish_run", keys, (*args, *move.records)))
+
+    async def give_up(self, claim: Claim, worker: str, error: dict[str, Any], retention_ms: int) -> None:
+        """Fail the run of a claim with an error of our own making; its cursor stays where it is."""
+        fence = self.keys.frame(claim.rid, claim.path)
+        move = Move(
+            rid=claim.rid, path=claim.path, fence=fence, frame=fence, epoch=claim.epoch, sequence=1 << 53,
+            cursor=claim.cursor, usage=NO_USAGE, records=[],
+            journal=self.line("run_failed", path=claim.path, type=error["type"], message=error["message"]),
+        )  # fmt: skip
+        await self.finish_run(move, worker, "failed", b"", msgspec.json.encode(error), retention_ms)
+
+    async def log(self, rid: str, lines: Sequence[bytes]) -> None:
+        """Append lines to the journal; the oldest go when there are too many."""
+        key = self.keys.log(rid)
+        async with self.reader.pipeline(transaction=False) as pipe:
+            pipe.rpush(key, *lines)
+            pipe.ltrim(key, -LOG_LINES, -1)
+            await pipe.execute()
+
+    async def drop(self, rid: str, path: str, worker: str, epoch: int) -> None:
+        """Forget a claim that was lost."""
+        keys = (self.keys.ns, self.keys.run(rid), self.keys.frame(rid, path))
+        await self.commit.call("drop", keys, (rid, path, worker, epoch))
+
+    async def release_lane(self, rid: str, path: str, worker: str, epoch: int) -> None:
+        """Hand a lane on with what it has claimed."""
+        keys = (self.keys.ns, self.keys.run(rid), self.keys.frame(rid, path))
+        await self.commit.call("release_lane", keys, (epoch, rid, path, worker))
+
+    async def cancel(self, rid: str, reason: str, retention_ms: int) -> None:
+        """End a run. Raises RunError when it is missing or has ended."""
+        keys = (self.keys.ns, self.keys.run(rid), self.keys.results(rid), self.keys.log(rid))
+        error = msgspec.json.encode({"type": "cancelled", "message": reason})
+        args = (rid, error, retention_ms, self.line("run_cancelled", reason=reason))
+        reply = (await self.commit.call("cancel_run", keys, args, patient=False)).decode()
+        if reply != "ok":
+            raise _refused(rid, reply, "cancelled")
+
+    async def retry(self, rid: str) -> None:
+        """Open a failed or cancelled run again. Raises RunError otherwise."""
+        keys = (self.keys.ns, self.keys.run(rid), self.keys.results(rid), self.keys.log(rid))
+        args = (rid, self.line("run_retried"))
+        reply = (await self.commit.call("retry_run", keys, args, patient=False)).decode()
+        if reply != "ok":
+            raise _refused(rid, reply, "retried")
+
+    async def settle(self, rid: str, path: str, output: Value) -> None:
+        """Note the result that a person gives to a step of unknown outcome; the next claim of the run sees it."""
+        raw = await self.read("HGET", self.keys.run(rid), "meta")
+        meta = decode(raw) if raw else {}
+        meta.setdefault("settled", {})[path] = output
+        await self.read("HSET", self.keys.run(rid), "meta", encode(meta))
+
+    async def throttle(self, name: str, interval_us: int, burst: int) -> int:
+        """Take one start from a shared rate limit; microseconds to wait before asking again, 0 when granted."""
+        keys = (self.keys.ns, self.keys.limit(name))
+        return int(await self.commit.call("throttle", keys, (interval_us, burst)))
+
+    async def records(self, rid: str, paths: Sequence[str]) -> list[Record | None]:
+        """The records at these paths, None where there is none."""
+        raw = await self.read("HMGET", self.keys.results(rid), *paths)
+        return [None if one is None else decode_record(one) for one in raw]
+
+    async def fan_state(self, rid: str, path: str) -> FanState | None:
+        """Counters of a fan-out, or None when there is none."""
+        v = await self.read("HMGET", self.keys.fan(rid, path), "n", "x", "k", "b", "a", "c", "s", "L", "z", "g")
+        if v[0] is None:
+            return None
+        n, x, k, b, a, c, s, lanes, z, g = (int(one or 0) for one in v)
+        return FanState(n, x, k, b, a, c, s == 1, lanes, z, g)
+
+    async def write_pages(self, rid: str, path: str, pages: list[bytes], again: Sequence[int]) -> None:
+        """Put the items of a fan-out beside it before it starts. Repeatable: the content is always the same."""
+        fan = self.keys.fan(rid, path)
+        async with self.reader.pipeline(transaction=False) as pipe:
+            for number, page in enumerate(pages):
+                pipe.hset(fan, f"p{number}", page)
+                if number % 64 == 63:
+                    await pipe.execute()
+            pipe.delete(f"{fan}:again")
+            for first in range(0, len(again), 1000):
+                pipe.rpush(f"{fan}:again", *again[first : first + 1000])
+            await pipe.execute()
+
+    async def page(self, rid: str, path: str, number: int) -> list[Any]:
+        """One page of the items of a fan-out."""
+        raw = await self.read("HGET", self.keys.fan(rid, path), f"p{number}")
+        if raw is None:
+            raise Lost
+        page: list[Any] = decode(raw)
+        return page
+
+    async def drop_fan(self, rid: str, path: str, lanes: int) -> None:
+        """Remove a fan-out that its frame has moved past."""
+        fan = self.keys.fan(rid, path)
+        names = [fan, f"{fan}:idle", f"{fan}:again", *(self.keys.frame(rid, f"{path}#{n}") for n in range(lanes))]
+        async with self.reader.pipeline(transaction=False) as pipe:
+            pipe.unlink(*names)
+            pipe.srem(self.keys.run(rid) + ":keys", *names)
+            await pipe.execute()
+
+    async def plan(self, version: str) -> bytes:
+        """A stored plan. Raises StoreError when it is gone."""
+        raw = await self.read("GET", self.keys.plan(version))
+        if raw is None:
+            raise StoreError(f"the plan {version[:12]} is not in the store any more")
+        return bytes(raw)
+
+    async def read(self, *command: Arg) -> Any:
+        """A plain read, tried again while Redis is away."""
+        return await self.commit.patient_read(self.reader, command)
+
+    def line(self, event: str, **facts: Any) -> bytes:
+        """A journal entry."""
+        return msgspec.json.encode({"at": self.clock.now_ms(), "event": event, **facts})
+
+    def _time(self, reply: Any) -> int:
+        if isinstance(reply, int):
+            self.clock.learn(reply)
+            return reply
+        raise Lost(reply.decode() if isinstance(reply, bytes) else str(reply))
+
+
+def _refused(rid: str, status: str, verb: str) -> RunError:
+    if status == "missing":
+        return RunError(f"there is no run {rid}", "list them with: aiflow runs")
+    hints = {"failed": f"continue it with: aiflow retry {rid}", "running": f"follow it with: aiflow resume {rid}"}
+    return RunError(f"run {rid} is {status} and cannot be {verb}", hints.get(status, f"look at it with: aiflow show {rid}"))
