@@ -66,9 +66,7 @@ def parse_moment(text: str) -> int:
         raise ValueError(f"`{text}` has no time zone: add `Z` for UTC or an offset such as `+01:00`")
     micros = int((fraction or "0").ljust(6, "0")[:6])
     try:
-        moment = datetime(
-            int(year), int(month), int(day), int(hour), int(minute), int(second or 0), micros, _offset(zone)
-        )
+        moment = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0), micros, _offset(zone))
         return _to_ms(moment)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"`{text}` is no date and time that exists") from error
@@ -98,7 +96,7 @@ def parse_clock(text: str) -> tuple[int, int, int]:
     found = _CLOCK.fullmatch(text.strip()) if isinstance(text, str) else None
     parts = tuple(int(part or 0) for part in found.groups()) if found else (99, 0, 0)
     if parts[0] > 23 or parts[1] > 59 or parts[2] > 59:
-        raise ValueError(f"`{text}` is not a time of day: write it like \"09:00\"")
+        raise ValueError(f'`{text}` is not a time of day: write it like "09:00"')
     return parts[0], parts[1], parts[2]
 
 

@@ -39,12 +39,12 @@ def static_path(path: str) -> str:
 class Options:
     """The options of a step: what is fixed or constant, what is rendered, what holds bare expressions.
 
-    Bare options are handed over as a list of `{"text": the expression, "value": its value}`.
+    A bare option gives the value of its expression, or the list of their values when it is a list.
     """
 
     constant: dict[str, Any]
     rendered: list[tuple[str, Compiled]]
-    bare: list[tuple[str, list[tuple[str, Compiled]]]]
+    bare: list[tuple[str, Compiled | list[Compiled]]]
     whole: Compiled | None = None
 
     @property
@@ -55,7 +55,9 @@ class Options:
     @property
     def names(self) -> frozenset[str]:
         """Root names that the expressions use."""
-        parts = [one for _, one in self.rendered] + [one for _, group in self.bare for _, one in group]
+        parts = [one for _, one in self.rendered]
+        for _, group in self.bare:
+            parts += group if isinstance(group, list) else [group]
         if self.whole is not None:
             parts.append(self.whole)
         return frozenset().union(*(one.names for one in parts))
@@ -69,7 +71,10 @@ class Options:
         for name, one in self.rendered:
             out[name] = one.evaluate(scope)
         for name, group in self.bare:
-            out[name] = [{"text": text, "value": one.evaluate(scope)} for text, one in group]
+            if isinstance(group, list):
+                out[name] = [one.evaluate(scope) for one in group]
+            else:
+                out[name] = group.evaluate(scope)
         return out
 
 
@@ -230,13 +235,12 @@ def _compile_config(config: dict[str, Any], kind: StepKind) -> Options:
         return Options({}, [], [], compile_value(config))
     constant: dict[str, Any] = {}
     rendered: list[tuple[str, Compiled]] = []
-    bare: list[tuple[str, list[tuple[str, Compiled]]]] = []
+    bare: list[tuple[str, Compiled | list[Compiled]]] = []
     for name, value in config.items():
         if name in kind.fixed:
             constant[name] = value
         elif name in kind.bare:
-            texts = value if isinstance(value, list) else [value]
-            bare.append((name, [(str(text), compile_bare(text)) for text in texts]))
+            bare.append((name, [compile_bare(one) for one in value] if isinstance(value, list) else compile_bare(value)))
         else:
             compiled = compile_value(value)
             if compiled.constant:

@@ -90,7 +90,7 @@ async def latency(durability: str) -> Figures:
 
 async def http(durability: str) -> Figures:
     """One fan-out of 1,000 HTTP calls that answer after 1 s."""
-    async with _server("tests.support.http_server") as url, bench(durability) as system:
+    async with _server() as url, bench(durability) as system:
         text = (
             "inputs: {n: integer}\nsteps:\n  - each: range(inputs.n)\n    concurrency: 1000\n"
             f"    http: {url}/\noutputs: {{}}\n"
@@ -102,7 +102,8 @@ async def http(durability: str) -> Figures:
 
 async def llm(durability: str) -> Figures:
     """One fan-out of 1,000 model calls through litellm that answer after 1 s."""
-    async with _server("tests.support.openai_server") as url:
+    async with _server() as base:
+        url = f"{base}/v1"
         environment = {"OPENAI_API_KEY": "sk-benchmark", "OPENAI_BASE_URL": url, "OPENAI_API_BASE": url}
         async with bench(durability, **environment) as system:
             text = (
@@ -196,13 +197,13 @@ def _fan(system: Bench, name: str, count: int) -> Workflow:
 
 
 @asynccontextmanager
-async def _server(module: str) -> AsyncIterator[str]:
+async def _server() -> AsyncIterator[str]:
     """A stub server in a process of its own that answers after one second."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", module, "--port", str(port), "--latency", "1.0"], cwd=HERE.parent,
+        [sys.executable, "-m", "benchmarks.slow_server", "--port", str(port), "--latency", "1.0"], cwd=HERE.parent,
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
     try:
@@ -213,7 +214,7 @@ async def _server(module: str) -> AsyncIterator[str]:
                 break
             except OSError:
                 await asyncio.sleep(0.02)
-        yield f"http://127.0.0.1:{port}" + ("/v1" if "openai" in module else "")
+        yield f"http://127.0.0.1:{port}"
     finally:
         process.kill()
         process.wait()

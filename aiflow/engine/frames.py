@@ -27,6 +27,7 @@ from aiflow.engine.fans import Fans
 from aiflow.engine.retry import backoff_ms
 from aiflow.engine.scope import Results, StepsView
 from aiflow.errors import ExpressionError, StepError, StoreError
+from aiflow.language.expressions import PROJECT
 from aiflow.plan import CompiledPlan, CompiledStep, join
 from aiflow.steps._kind import Context, Done, Stop, Usage, Wait
 from aiflow.store.records import Record, encode_record
@@ -172,6 +173,7 @@ class Frame:
             "env": run.env,
             "event": run.meta.get("event"),
             "now": self.now_text,
+            PROJECT: self.host.settings.root,
             **loop,
         }
         self.resume: dict[str, Any] | None = _cursor_decoder.decode(cursor) if cursor else None
@@ -360,6 +362,8 @@ class Frame:
                 break
             except StepError as error:
                 described = describe(self.plan, cs, error, path, attempt, self.index)
+                if not isinstance(error, Failed) and isinstance(paid := error.data.get("usage"), dict):
+                    self.add_usage(Usage(**paid))
                 delay = self.retry_delay(cs, path, error, described, attempt)
                 if delay is None:
                     return await self.handle(cs, path, entry, described, attempt, started, None, None)
@@ -428,6 +432,7 @@ class Frame:
                 self.run.mask(self.store.line("log", path=path, level=level, text=str(text)))
             ),
             budget_left=self.run.budget_left,
+            written=cs.step.config,
         )
         outcome = await kind.run(context, config)
         self.host.crash_point("after_effect")
@@ -641,14 +646,7 @@ class Frame:
     def add_usage(self, usage: Usage) -> None:
         """What model calls used; counted into the run by the next checkpoint."""
         self.run.cost += usage.cost
-        if self.usage is not None:
-            usage = Usage(
-                self.usage.tokens_in + usage.tokens_in,
-                self.usage.tokens_out + usage.tokens_out,
-                self.usage.cost + usage.cost,
-                self.usage.calls + usage.calls,
-            )
-        self.usage = usage
+        self.usage = usage if self.usage is None else self.usage + usage
 
     def cursor(self, fresh: bool = False) -> bytes:
         """The position, as stored. `fresh`: the innermost step as if it had not begun."""

@@ -5,15 +5,13 @@ A fault in one of them is kept here (`problems`, `input_faults`) and does not st
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiflow.errors import SpecError
 from aiflow.language.model import PromptSource
-from aiflow.language.picoschema import PicoschemaError, to_json_schema
+from aiflow.language.picoschema import PicoschemaError, read_picoschema, to_json_schema
 from aiflow.language.problems import Problem
 
 if TYPE_CHECKING:
@@ -47,11 +45,9 @@ class Definitions:
         """JSON Schema of the inputs; without properties when there are none or the declaration is wrong."""
         if not isinstance(self._inputs, dict):
             return {"type": "object", "properties": {}, "additionalProperties": False}
-        try:
-            return to_json_schema(self._inputs, top_inputs=True)
-        except PicoschemaError as error:
-            self.input_faults.append(error)
-            return {"type": "object", "properties": {}, "additionalProperties": True}
+        schema, faults = read_picoschema(self._inputs, top_inputs=True)
+        self.input_faults.extend(faults)
+        return schema
 
     @property
     def input_names(self) -> list[str]:
@@ -118,35 +114,23 @@ class Definitions:
                 return json.loads(text)
             except ValueError as error:
                 line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
-                problem = Problem(self.shown(path), line, column, f"this is no JSON: {getattr(error, 'msg', error)}", "unreadable-file")
+                problem = Problem(
+                    self.shown(path), line, column, f"this is no JSON: {getattr(error, 'msg', error)}", "unreadable-file"
+                )
                 raise SpecError([problem]) from error
         return load_document(text, self.shown(path)).data
 
     def _read_prompt(self, written: str) -> Prompt | None:
-        from aiflow.language.prompts import parse_prompt
+        from aiflow.language.prompts import load_prompt_source, parse_prompt
 
-        path = self.locate(written)
         try:
-            source = read_source(path, self.prompt_key(written))
+            source = load_prompt_source(self.locate(written), self.prompt_key(written))
             self._sources[source.path] = source
-            return parse_prompt(source)
+            prompt = parse_prompt(source)
+            self.problems.extend(prompt.hints)
+            return prompt
         except SpecError as error:
             self.problems.extend(error.problems)
         except OSError:
             pass
         return None
-
-
-def read_source(path: Path, shown: str) -> PromptSource:
-    """A prompt file as it is now. Raises: OSError, SpecError (not UTF-8)."""
-    raw = path.read_bytes()
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SpecError([Problem(shown, 1, 1, "this file is not UTF-8 text", "unreadable-file")]) from error
-    return PromptSource(path=shown, text=text, sha256=hashlib.sha256(raw).hexdigest())
-
-
-def known_options(prompt: Prompt | None) -> Mapping[str, Any]:
-    """What the front matter of a prompt says to the model."""
-    return prompt.options if prompt is not None else {}

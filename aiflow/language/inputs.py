@@ -87,7 +87,9 @@ def _absent(name: str, one: Any, schema: Mapping[str, Any], rules: _Rules, fault
         plain = _Rules(False, rules.project, True)  # the author of the file wrote it: no texts to convert
         return _present(name, one, one["default"], plain, faults, [])
     if name in schema.get("required", ()):
-        faults[name] = f"input `{name}` is missing ({wanted(one)})" if wanted(one) != "another value" else f"input `{name}` is missing"
+        faults[name] = (
+            f"input `{name}` is missing ({wanted(one)})" if wanted(one) != "another value" else f"input `{name}` is missing"
+        )
     return None
 
 
@@ -105,7 +107,12 @@ def _present(name: str, one: Any, value: Value, rules: _Rules, faults: dict[str,
 
 
 def _others(
-    schema: Mapping[str, Any], given: Mapping[str, Value], rules: _Rules, values: dict[str, Value], faults: dict[str, str], hints: list[str]
+    schema: Mapping[str, Any],
+    given: Mapping[str, Value],
+    rules: _Rules,
+    values: dict[str, Value],
+    faults: dict[str, str],
+    hints: list[str],
 ) -> None:
     """Inputs that are not declared: refused, or of the type of `(*)`."""
     properties = schema.get("properties", {})
@@ -125,7 +132,9 @@ def _others(
             hints.append("inputs here: " + ", ".join(properties) if properties else "this workflow takes no inputs")
 
 
-def _error(faults: dict[str, str], hints: list[str], properties: Mapping[str, Any], given: Mapping[str, Any], from_text: bool) -> InputError:
+def _error(
+    faults: dict[str, str], hints: list[str], properties: Mapping[str, Any], given: Mapping[str, Any], from_text: bool
+) -> InputError:
     missing = [name for name in faults if name in properties and name not in given]
     if missing and from_text:
         hints.append("give: " + " ".join(f"-i {name}=..." for name in missing))

@@ -64,7 +64,15 @@ class Document:
         return self.text[value_start(self.text, node) : node.end].rstrip() if node else ""
 
     def problem(
-        self, path: Path, message: str, code: str, hint: str = "", *, key: bool = False, offset: int | None = None, length: int = 1
+        self,
+        path: Path,
+        message: str,
+        code: str,
+        hint: str = "",
+        *,
+        key: bool = False,
+        offset: int | None = None,
+        length: int = 1,
     ) -> Problem:
         """A problem at the value of `path`, at its key, or at a character of it."""
         if offset is not None:

@@ -71,12 +71,10 @@ def weigh(value: Value) -> Value:
     left = PARTS_LIMIT
     while waiting:
         item = waiting.pop()
-        if isinstance(item, Mapping):
-            waiting.extend(item.values())
+        if item.__class__ is list or item.__class__ is dict:
             left -= len(item)
-        elif isinstance(item, list):
-            waiting.extend(item)
-            left -= len(item)
+            parts = item.values() if isinstance(item, dict) else item
+            waiting.extend([part for part in parts if part.__class__ is list or part.__class__ is dict])
         if left < 0:
             raise ExpressionError(f"the value has more than {PARTS_LIMIT} parts", "hand over to Python: python: module:function")
     return value

@@ -114,7 +114,9 @@ class _Reader:
             return self.fault(path, "a type cannot be a list", hint)
         if pico is None:
             return self.fault(path, "the type is missing", "write for example: string", code="unknown-type")
-        return self.fault(path, f"a type is a text or a map, this is {_what(pico)}", "write for example: string", code="unknown-type")
+        return self.fault(
+            path, f"a type is a text or a map, this is {_what(pico)}", "write for example: string", code="unknown-type"
+        )
 
     def scalar(self, text: str, path: Path) -> dict[str, Any]:
         name, description = _split(text)
@@ -125,7 +127,9 @@ class _Reader:
     def unknown_type(self, name: str, path: Path) -> dict[str, Any]:
         if name.endswith("[]") and name[:-2] in TYPES:
             key = _plain_name(path)
-            return self.fault(path, f"there is no type `{name}`", f"for a list write: {key}(array): {name[:-2]}", code="unknown-type")
+            return self.fault(
+                path, f"there is no type `{name}`", f"for a list write: {key}(array): {name[:-2]}", code="unknown-type"
+            )
         if name.rstrip("?") in TYPES and name.endswith("?"):
             key = _plain_name(path)
             hint = f"the question mark belongs to the name: {key}?: {name.rstrip('?')}"

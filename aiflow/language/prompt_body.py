@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from aiflow.language.yaml_text import Fault
 
-ROLES = ("system", "user", "assistant")
+MAX_MESSAGES = 200  # of one prompt; a file has few
 
 _ROLE = re.compile(r"^(?:#[ \t]+)?(system|user|assistant):[ \t]*$", re.M)
 # In order: what may hold anything (comments, raw, expressions), blocks with their word, and lines that are a role.
 _PARTS = re.compile(
     r"\{#.*?(?:#\}|\Z)"
-    r"|\{%[-+]?\s*raw\b.*?\{%[-+]?\s*endraw\s*[-+]?%\}"
-    r"|\{\{(?:\"[^\"\n]*\"|'[^'\n]*'|.)*?\}\}"
-    r"|\{%[-+]?\s*(?P<block>\w+)(?:\"[^\"\n]*\"|'[^'\n]*'|.)*?%\}"
+    r"|\{%[-+]?\s*raw\b.*?(?:\{%[-+]?\s*endraw\s*[-+]?%\}|\Z)"
+    r"|\{\{(?>\"[^\"\n]*\"|'[^'\n]*'|.)*?(?:\}\}|\Z)"
+    r"|\{%[-+]?\s*(?P<block>\w+)(?>\"[^\"\n]*\"|'[^'\n]*'|.)*?(?:%\}|\Z)"
     r"|^(?:\#[ \t]+)?(?P<role>system|user|assistant):[ \t]*$",
     re.S | re.M,
 )
@@ -44,6 +44,9 @@ def cut_messages(text: str, start: int) -> tuple[list[Message], list[Fault]]:
         end = text.find("\n", at)
         words = "this text belongs to no message: it stands above the first role"
         faults.append(Fault(at, end, words, "text-before-role", "write `system:` or `user:` on a line above it"))
+    if len(roles) > MAX_MESSAGES:
+        words, hint = f"more than {MAX_MESSAGES} messages in one prompt", "pass a long conversation as `history`"
+        return [], [*faults, Fault(roles[MAX_MESSAGES].start(), roles[MAX_MESSAGES].end(), words, "too-many-values", hint)]
     ends = [match.start() for match in roles[1:]] + [len(text)]
     found = [_message(str(match["role"]), text, match.end(), end) for match, end in zip(roles, ends, strict=True)]
     return [message for message in found if message.template], faults
@@ -102,5 +105,3 @@ def bad_include(name: str) -> str:
     if name.startswith(("/", "~")) or ".." in parts or ":" in parts[0] or "\\" in name:
         return f"`{name}` cannot be included: paths are relative and stay in the folder of the prompt"
     return ""
-
-

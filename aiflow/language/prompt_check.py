@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,9 @@ from aiflow.language.yaml_text import Fault, Places
 if TYPE_CHECKING:
     from aiflow.language.references import Reference
 
-_OF_WORKFLOWS = frozenset({"inputs", "steps", "event", "item", "index", "previous", "result", "error", "run", "step", "env", "secrets"})
+_OF_WORKFLOWS = frozenset(
+    {"inputs", "steps", "event", "item", "index", "previous", "result", "error", "run", "step", "env", "secrets"}
+)
 
 
 def check_partials(path: str, partials: Mapping[str, str]) -> list[Problem]:
@@ -37,7 +40,9 @@ def check_partials(path: str, partials: Mapping[str, str]) -> list[Problem]:
     return problems
 
 
-def check_messages(path: str, places: Places, front: Front, messages: list[Message], partials: Mapping[str, str]) -> list[Problem]:
+def check_messages(
+    path: str, places: Places, front: Front, messages: list[Message], partials: Mapping[str, str]
+) -> list[Problem]:
     """Faults and hints of the messages."""
     from aiflow.language.references import faults, references
     from aiflow.language.syntax import ExpressionSyntaxError
@@ -75,9 +80,7 @@ class _Check:
 
     def add(self, fault: Fault, *, hint_only: bool = False) -> None:
         problem = self.places.problem(fault, self.path)
-        if hint_only:
-            problem = Problem(**{**{name: getattr(problem, name) for name in problem.__dataclass_fields__}, "severity": "hint"})
-        self.problems.append(problem)
+        self.problems.append(replace(problem, severity="hint") if hint_only else problem)
 
     def reference(self, reference: Reference, message: Message) -> None:
         self.used.add(reference.root)
@@ -94,7 +97,9 @@ class _Check:
         if nullable and reference.in_text and not reference.guarded and not reference.path and self.once("null", reference.root):
             name = reference.root
             words = f"`{name}` is optional, and null in a text is an error"
-            self.add(Fault(at, at + len(name), words, "optional-in-text", f'write: {{{{ {name} | default("") }}}}'), hint_only=True)
+            self.add(
+                Fault(at, at + len(name), words, "optional-in-text", f'write: {{{{ {name} | default("") }}}}'), hint_only=True
+            )
 
     def once(self, *what: Any) -> bool:
         if what in self.said:
@@ -104,7 +109,6 @@ class _Check:
 
     def undeclared(self, reference: Reference, at: int, direct: bool) -> None:
         name = reference.root
-        user = "the prompt" if direct else "the included file"
         near = next(iter(get_close_matches(name, self.properties, 1, 0.75)), None)
         hint = f"add to inputs: {name}: string"
         if near:
@@ -113,7 +117,7 @@ class _Check:
             hint = f"a prompt sees its inputs by their names: {{{{ {reference.path[0]} }}}}"
         elif name in _OF_WORKFLOWS:
             hint = "a prompt sees only its inputs: declare one, and hand it over in the step with `with`"
-        message = f"{user} uses `{name}`, which its front matter does not declare"
+        message = f"the prompt uses `{name}`, which its front matter does not declare"
         if not direct:
             message = f"the included file uses `{name}`, which the front matter of this prompt does not declare"
         self.add(Fault(at, at + (len(name) if direct else 1), message, "prompt-undeclared", hint))
@@ -145,11 +149,16 @@ class _Check:
                 return
 
     def unused(self) -> None:
+        """Hints for inputs that the text never uses."""
         document = self.front.document
-        if document is None:
+        declared = document.data.get("inputs") if document is not None and isinstance(document.data, dict) else None
+        if document is None or not isinstance(declared, dict):
             return
-        for written in document.data.get("inputs") or ():
-            name = str(written).split("(")[0].strip().removesuffix("?")
+        for written in declared:
+            name = written.split("(")[0].strip().removesuffix("?")
             if name in self.properties and name not in self.used:
-                found = document.problem(("inputs", written), f"the input `{name}` is not used in the prompt", "prompt-unused", "remove it, or use it", key=True)
-                self.problems.append(Problem(found.file, found.line, found.column, found.message, found.code, found.hint, "hint", len(name)))
+                message = f"the input `{name}` is not used in the prompt"
+                found = document.problem(
+                    ("inputs", written), message, "prompt-unused", "remove it, or use it", key=True, length=len(name)
+                )
+                self.problems.append(replace(found, severity="hint"))

@@ -45,7 +45,9 @@ def read_front(text: str, shown: str, partials: dict[str, str]) -> Front:
     end = _closing(text)
     if end is None:
         hint = "write a line `---` below it"
-        front.problems.append(Problem(shown, 1, 1, "the front matter that begins here is never closed", "front-matter", hint, length=3))
+        front.problems.append(
+            Problem(shown, 1, 1, "the front matter that begins here is never closed", "front-matter", hint, length=3)
+        )
         front.body = len(text)
         return front
     start, stop, front.body = text.index("\n"), *end
@@ -56,7 +58,9 @@ def read_front(text: str, shown: str, partials: dict[str, str]) -> Front:
     if isinstance(document.data, dict):
         _Reader(front, document, partials).read()
     elif document.data is not None:
-        front.problems.append(document.problem((), "the front matter must be keys and values", "front-matter", "write for example: model: fast"))
+        front.problems.append(
+            document.problem((), "the front matter must be keys and values", "front-matter", "write for example: model: fast")
+        )
     return front
 
 

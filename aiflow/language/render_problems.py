@@ -66,6 +66,10 @@ def _excerpt(problem: Problem, source: str, colour: bool) -> list[str]:
 def _printable(text: str) -> str:
     """Tabs as an arrow; control and direction characters, which could repaint a terminal, as a box."""
     return "".join(
-        "→" if char == "\t" else "\ufffd" if ord(char) < 32 or 127 <= ord(char) < 160 or char in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069" else char
+        "→"
+        if char == "\t"
+        else "\ufffd"
+        if ord(char) < 32 or 127 <= ord(char) < 160 or char in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+        else char
         for char in text
     )

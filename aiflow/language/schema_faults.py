@@ -112,7 +112,9 @@ def _formats() -> FormatChecker:
     checker = FormatChecker()
     for name, check in {"date-time": parse_moment, "duration": parse_duration}.items():
         checker.checks(name, raises=ValueError)(_only_texts(check))
-    checker.checks("uri")(lambda value: not isinstance(value, str) or bool(re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:(//[^\s/]+)?\S+", value)))
+    checker.checks("uri")(
+        lambda value: not isinstance(value, str) or bool(re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:(//[^\s/]+)?\S+", value))
+    )
     checker.checks("email")(lambda value: not isinstance(value, str) or bool(re.fullmatch(r"[^\s@<>,;]+@[^\s@<>,;]+", value)))
     return checker
 
@@ -167,7 +169,8 @@ def _literal(value: Any) -> str:
 
 
 def _sentence(error: ValidationError, is_: str) -> tuple[str, str]:
-    limit = error.validator_value
+    limit: Any = error.validator_value
+    value: Any = error.instance
     schema = error.schema if isinstance(error.schema, Mapping) else {}
     match error.validator:
         case "type":
@@ -186,10 +189,10 @@ def _sentence(error: ValidationError, is_: str) -> tuple[str, str]:
             return f"must be a multiple of {limit}, this is {is_}", ""
         case "minLength" | "maxLength":
             bound = "at least" if error.validator == "minLength" else "at most"
-            return f"must have {bound} {limit} characters, this has {len(error.instance)}", ""
+            return f"must have {bound} {limit} characters, this has {len(value)}", ""
         case "minItems" | "maxItems":
             bound = "at least" if error.validator == "minItems" else "at most"
-            return f"must have {bound} {limit} items, this has {len(error.instance)}", ""
+            return f"must have {bound} {limit} items, this has {len(value)}", ""
         case "uniqueItems":
             return "must not hold the same item twice", ""
         case "pattern":
@@ -205,14 +208,16 @@ def _sentence(error: ValidationError, is_: str) -> tuple[str, str]:
 
 def _unknown_field(error: ValidationError, schema: Mapping[str, Any]) -> tuple[str, str]:
     known = list(schema.get("properties", {}))
-    unknown = [key for key in error.instance if key not in known]
+    value: Any = error.instance
+    unknown = [key for key in value if key not in known]
     names = ", ".join(f"`{key}`" for key in unknown[:3])
     hint = _near(unknown[0], known) if unknown else ""
     return f"has no field {names}", hint or ("fields: " + ", ".join(known) if known else "")
 
 
 def _alternatives(error: ValidationError, is_: str) -> tuple[str, str]:
-    options = [one for one in error.validator_value if isinstance(one, Mapping)]
+    limit: Any = error.validator_value
+    options = [one for one in limit if isinstance(one, Mapping)]
     words = list(dict.fromkeys(wanted(one) for one in options))
     deeper = min(error.context or (), key=lambda inner: -len(inner.absolute_path), default=None)
     hint = ""
@@ -223,7 +228,9 @@ def _alternatives(error: ValidationError, is_: str) -> tuple[str, str]:
 
 
 def _missing(error: ValidationError) -> str:
-    return next((name for name in error.validator_value if repr(name) in error.message and name not in error.instance), "")
+    names: Any = error.validator_value
+    value: Any = error.instance
+    return next((name for name in names if repr(name) in error.message and name not in value), "")
 
 
 def _near(word: Any, words: list[str]) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.lexer import TokenStream
@@ -39,6 +38,9 @@ _BLOCKS = {
     nodes.FilterBlock: "filter", nodes.Block: "block", nodes.Extends: "extends", nodes.Import: "import",
     nodes.FromImport: "from", nodes.ScopedEvalContextModifier: "autoescape", nodes.Scope: "autoescape",
 }  # fmt: skip
+
+
+_WRITTEN = re.compile(r"""[\w.]+|"[^"]*"|'[^']*'|\S""")
 
 
 class ExpressionSyntaxError(AiflowError):
@@ -124,7 +126,7 @@ def has_braces(text: str) -> bool:
 
 def offset_of(node: nodes.Node) -> int:
     """Character of the text, from 0."""
-    return node.lineno - 1
+    return (node.lineno or 1) - 1
 
 
 def start_of(node: nodes.Node) -> int:
@@ -250,25 +252,32 @@ def _explain(text: str, error: Exception, bare: bool) -> ExpressionSyntaxError:
     if found is not None:
         message, offset, length, fixed = found
         return ExpressionSyntaxError(message, offset, f"write: {fixed.strip()}" if _parses(fixed, bare) else "", length=length)
-    message, hint = _plain_words(str(getattr(error, "message", error)), text, bare)
+    message, hint = _plain_words(str(getattr(error, "message", error)), text, bare, offset)
     if message.startswith("`{{` is never") and not bare:
         offset = next((start for start, end in regions(text) if end == len(text)), offset)
     return ExpressionSyntaxError(message, offset, hint)
 
 
-def _plain_words(message: str, text: str, bare: bool) -> tuple[str, str]:
+def _plain_words(message: str, text: str, bare: bool, offset: int) -> tuple[str, str]:
     if match := re.search(r"needs to be closed is '(\w+)'", message):
         return f"`{{% {match[1]} %}}` is never closed", f"write: {{% end{match[1]} %}}"
     if "end of template" in message or ("end of print statement" in message and not text.rstrip().endswith("}}")):
         return ("the expression ends too early", "") if bare else ("`{{` is never closed", "write: {{ ... }}")
-    if match := re.match(r"unexpected char '(.+)' at", message):
-        if match[1] in "'\"":
-            return f"the quote `{match[1]}` is never closed", ""
-        return f"`{match[1]}` means nothing in an expression", ""
+    if match := re.match(r"unexpected char (['\"])(.+)\1 at", message):
+        if match[2] in "'\"":
+            return f"the quote `{match[2]}` is never closed", ""
+        return f"`{match[2]}` means nothing in an expression", ""
+    if message.startswith("Expected an expression, got"):
+        return "there is no expression between the braces", "write: {{ inputs.name }}"
     if match := re.match(r"expected token '(.*)', got '(.*)'", message):
+        written = _WRITTEN.match(text, offset)
+        word = written[0] if written and match[2] in ("string", "integer", "float", "name") else match[2]
+        word = {"end of print statement": "}}", "end of statement block": "%}"}.get(word, word)
         if match[1] == "end of print statement":
-            return f"`{match[2]}` was not expected here", "between two values there must be an operator"
-        return f"`{match[2]}` was not expected here", f"expected: {match[1]}"
+            return f"`{word}` was not expected here", "between two values there must be an operator"
+        return f"`{word}` was not expected here", f"expected: {match[1]}"
+    if match := re.match(r"unexpected '(.)', expected '(.)'", message):
+        return f"`{match[2]}` is missing", f"a bracket is opened and not closed before `{match[1]}`"
     if match := re.match(r"[Uu]nexpected '?(.*?)'?$", message):
         return f"`{match[1]}` was not expected here", ""
     if match := re.match(r"Encountered unknown tag '(.*?)'", message):
@@ -277,11 +286,11 @@ def _plain_words(message: str, text: str, bare: bool) -> tuple[str, str]:
 
 
 def _parses(text: str, bare: bool) -> bool:
-    parser: Any = Parser(_ENVIRONMENT, text, state="variable") if bare else Parser(_ENVIRONMENT, text)
     try:
         if not bare:
-            parser.parse()
+            Parser(_ENVIRONMENT, text).parse()
             return True
+        parser = Parser(_ENVIRONMENT, text, state="variable")
         parser.parse_expression()
         return bool(parser.stream.eos)
     except (TemplateSyntaxError, ValueError, RecursionError, OverflowError):

@@ -30,6 +30,7 @@ class Node:
         parent: the step around it.  siblings: all steps of its list.  index: place among them, from 0.
         order: place in the text, from 0.
         lists: its nested lists by the word before them.
+        meant: modifiers that unknown keys of the step probably stand for, filled in by the shape checks.
     """
 
     path: Path
@@ -46,10 +47,11 @@ class Node:
     body_block: int | None = None
     siblings: list[Node] = field(default_factory=list)
     lists: dict[str, list[Node]] = field(default_factory=dict)
+    meant: set[str] = field(default_factory=set)
 
     @property
     def has_each(self) -> bool:
-        return self.data.get("each") is not None
+        return "each" in self.data
 
     @property
     def item_name(self) -> str:

@@ -1,4 +1,4 @@
-"""The words of the language besides the kinds: keys at the top, modifiers of a step, what comes later, foreign words.
+"""The words of the language besides the kinds: keys at the top, modifiers of a step, what comes later.
 
 One table each, read by the shape checks and by the published JSON Schema. A `Word` holds the JSON Schema of its value;
 `wants` says the same for people (`must be ...`).
@@ -77,9 +77,7 @@ MODIFIERS: Mapping[str, Word] = {
         write="inputs.urgent",
         examples=("inputs.count > 3",),
     ),
-    "else": Word(
-        STEPS, "Steps to do instead when `if` is not true.", partner="if", names="`else` belongs to an `if`"
-    ),
+    "else": Word(STEPS, "Steps to do instead when `if` is not true.", partner="if", names="`else` belongs to an `if`"),
     "each": Word(
         {"anyOf": [BARE, {"type": "array"}]},
         "The step once per item of this list: an expression without braces, or a list. Output: a list in the same order.",
@@ -110,13 +108,9 @@ MODIFIERS: Mapping[str, Word] = {
         partner="each",
         names="`allow_failures` says how many items of an `each` may fail",
     ),
-    "with": Word(
-        VALUES, "The data handed over: prompt variables, arguments, environment of the shell.", wants="a map of values"
-    ),
+    "with": Word(VALUES, "The data handed over: prompt variables, arguments, environment of the shell.", wants="a map of values"),
     "output": Word({}, "Reshapes what the step hands on; `result` is what it gave."),
-    "timeout": Word(
-        DURATION, "How long one attempt may take.", wants="a duration such as 30s, 5m or 2h", write="30s"
-    ),
+    "timeout": Word(DURATION, "How long one attempt may take.", wants="a duration such as 30s, 5m or 2h", write="30s"),
     "on_timeout": Word(
         HANDLER,
         "What to do when the timeout has passed: `continue`, `stop`, or steps. Default: an error.",
@@ -125,9 +119,7 @@ MODIFIERS: Mapping[str, Word] = {
         partner="timeout",
         names="`on_timeout` says what to do when the `timeout` has passed",
     ),
-    "retry": Word(
-        RETRY, "Further attempts: a number, or a map.", wants="a number of times, or a map", write="3", examples=(3,)
-    ),
+    "retry": Word(RETRY, "Further attempts: a number, or a map.", wants="a number of times, or a map", write="3", examples=(3,)),
     "on_error": Word(
         HANDLER,
         "What to do when it still failed: `continue`, `stop`, or steps with `error`. Default: the run fails.",
@@ -167,7 +159,8 @@ TOP: Mapping[str, Word] = {
         {"type": "number", "minimum": 0}, "Dollars that models may cost in this run.", wants="a number of dollars", write="5.00"
     ),
     "defaults": Word(
-        {"type": "object"}, "Options for every step of a kind; `retry` and `timeout` for every step that calls something.",
+        {"type": "object"},
+        "Options for every step of a kind; `retry` and `timeout` for every step that calls something.",
         wants="a map of kinds",
         write="{llm: {model: fast}}",
     ),
@@ -191,76 +184,16 @@ LATER_TOP = frozenset("triggers cancel_on concurrency throttle".split())
 LATER_OPTIONS: Mapping[str, frozenset[str]] = {"llm": frozenset({"tools", "max_turns"})}
 """Keys of the language that this version refuses with `not-yet`. A kind that is in the registry is never refused."""
 
-FOREIGN_STEP: Mapping[str, str] = {
-    "foreach": "each", "for_each": "each", "for-each": "each", "forEach": "each", "for": "each", "loop": "each",
-    "with_items": "each", "withItems": "each", "items": "each", "map": "each", "iterate": "each", "over": "each",
-    "when": "if", "condition": "if", "only_if": "if", "unless": "if", "where": "if",
-    "otherwise": "else", "default": "else",
-    "item_name": "as", "loop_var": "as", "var": "as", "item_var": "as",
-    "register": "id", "key": "id", "step": "id",
-    "title": "name", "label": "name", "description": "name", "displayName": "name",
-    "retries": "retry", "max_retries": "retry", "attempts": "retry", "max_attempts": "retry", "retry_on": "retry",
-    "continue-on-error": "on_error", "continue_on_error": "on_error", "ignore_errors": "on_error", "catch": "on_error",
-    "rescue": "on_error", "on_failure": "on_error", "onError": "on_error", "on-error": "on_error", "except": "on_error",
-    "timeout-minutes": "timeout", "timeout_seconds": "timeout", "timeoutSeconds": "timeout", "time_limit": "timeout",
-    "max_parallel": "concurrency", "max-parallel": "concurrency", "parallelism": "concurrency", "batch_size": "concurrency",
-    "max_concurrency": "concurrency", "args": "with", "arguments": "with", "params": "with", "inputs": "with",
-    "vars": "with", "env": "with", "input": "with", "outputs": "output", "result": "output", "returns": "output",
-    "rate_limit": "throttle", "idempotent": "repeatable",
-    "run": "shell", "script": "shell", "bash": "shell", "cmd": "shell", "command": "shell", "sh": "shell",
-    "prompt": "llm", "model": "llm", "ai": "llm", "openai": "llm", "chat": "llm", "completion": "llm",
-    "function": "python", "request": "http", "fetch": "http", "curl": "http", "url": "http", "get": "http",
-    "sleep": "wait", "delay": "wait", "pause": "wait", "block": "do", "steps": "do", "then": "do", "sequence": "do",
-    "tasks": "do", "raise": "fail", "throw": "fail", "error": "fail", "return": "stop", "exit": "stop", "end": "stop",
-    "set_fact": "set", "assign": "set", "variables": "set", "glob": "files", "embedding": "embed",
-    "embeddings": "embed", "mail": "email", "subworkflow": "call", "workflow": "call",
-}  # fmt: skip
-"""Words of other languages in a step and ours for them."""
-
-FOREIGN_SENTENCES: Mapping[str, str] = {
-    "needs": "steps run from top to bottom; move this step below the ones it needs",
-    "depends_on": "steps run from top to bottom; move this step below the ones it needs",
-    "dependsOn": "steps run from top to bottom; move this step below the ones it needs",
-    "depends-on": "steps run from top to bottom; move this step below the ones it needs",
-    "after": "steps run from top to bottom; move this step below the ones it needs",
-    "next": "steps run from top to bottom; the next step is the one below",
-    "goto": "steps run from top to bottom; nothing jumps",
-    "uses": "aiflow has no actions; say what to do with one kind: python: module:function",
-    "type": "aiflow says what a step does by its kind, a key of its own",
-    "kind": "aiflow says what a step does by its kind, a key of its own",
-    "action": "aiflow says what a step does by its kind, a key of its own",
-    "matrix": "aiflow says: each, one inside the other",
-    "strategy": "aiflow says: each, one inside the other",
-    "while": "aiflow has no while; for lists there is `each`",
-    "runs-on": "steps run on any worker; drop this",
-    "always": "aiflow says: finally, at the top of the workflow",
+ONE_OF: Mapping[str, tuple[tuple[str, ...], bool]] = {
+    "llm": (("prompt", "text"), False),
+    "write": (("data", "text"), True),
+    "http": (("json", "form", "body"), False),
+    "wait": (("for", "until"), False),
 }
-"""Words of other languages in a step that need a sentence."""
-
-FOREIGN_TOP: Mapping[str, str] = {
-    "on": "triggers", "trigger": "triggers", "schedule": "triggers", "cron": "triggers",
-    "jobs": "steps", "tasks": "steps", "nodes": "steps", "stages": "steps", "do": "steps", "workflow": "steps",
-    "title": "name", "id": "name", "displayName": "name", "summary": "description",
-    "params": "inputs", "parameters": "inputs", "input": "inputs", "arguments": "inputs", "args": "inputs",
-    "output": "outputs", "results": "outputs", "returns": "outputs", "retries": "defaults", "retry": "defaults",
-    "always": "finally", "on_failure": "on_error", "onError": "on_error", "catch": "on_error", "max_cost": "budget",
-    "timeout-minutes": "timeout", "timeout_seconds": "timeout", "model": "defaults",
-}  # fmt: skip
-"""Words of other languages at the top of a workflow and ours for them."""
-
-FOREIGN_TOP_SENTENCES: Mapping[str, str] = {
-    "version": "drop it: runs keep the version they started with; the version of the language is `aiflow: 1`",
-    "apiVersion": "drop it: the version of the language is `aiflow: 1`",
-    "kind": "drop it: a file in workflows/ is a workflow",
-    "env": "drop it: the environment is read as env.NAME in expressions",
-    "vars": "values come from `inputs`, or from a step: - set: {name: value}",
-    "variables": "values come from `inputs`, or from a step: - set: {name: value}",
-    "secrets": "drop it: secrets are read as secrets.NAME",
-}
-"""Words of other languages at the top that need a sentence."""
+"""Options of a kind of which at most one may be given, and whether one must be."""
 
 RESERVED_NAMES = frozenset(
-    "inputs steps event index previous result error run step env secrets true false null none True False None not and or in is if "
-    "else for now range zip uuid loop".split()
+    "inputs steps event index previous result error run step env secrets true false null none True False None not and or in "
+    "is if else for now range zip uuid loop".split()
 )
 """Names that have a meaning in expressions and cannot name an item."""

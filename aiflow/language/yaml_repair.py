@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from aiflow.language.yaml_text import Fault, key_of, lead, line_span, quoted, value_end
-from aiflow.language.yaml_tree import Loader, Node, build_tree
+from aiflow.language.yaml_quotes import behind_quotes, inside_quotes, long_key
+from aiflow.language.yaml_templates import template_repair, value_start_on_line
+from aiflow.language.yaml_text import Fault, Repair, in_flow, key_of, lead, line_span, quoted, value_end
+from aiflow.language.yaml_tree import Node, build_tree
 
 MAX_REPAIRS = 20  # faults that stop the parser, reported per file
 
@@ -24,19 +26,6 @@ class Parsed:
     root: Node | None
     faults: list[Fault]
     meant: dict[int, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Repair:
-    """A fault, and the span to read as a plain text (start < 0: reading on makes no sense).
-
-    `meant` is that text; None: as written.
-    """
-
-    fault: Fault
-    start: int = -1
-    end: int = -1
-    meant: str | None = None
 
 
 def parse(text: str) -> Parsed:
@@ -63,8 +52,8 @@ def diagnose(text: str, error: yaml.MarkedYAMLError) -> Repair:
     at = min(error.problem_mark.index if error.problem_mark else 0, len(text))
     origin = error.context_mark.index if error.context_mark else at
     if "quoted scalar" in context:
-        return _in_quotes(text, problem, origin, at)
-    if repair := _template(text, at, origin):
+        return inside_quotes(text, problem, origin, at)
+    if repair := template_repair(text, at, origin):
         return repair
     if "scanning a tag" in context or "tag handle" in problem:
         return _bang(text, origin)
@@ -90,88 +79,6 @@ def tab_fault(at: int, end: int = 0) -> Fault:
 def _tab_in_block(at: int) -> Fault:
     hint = "indent with spaces; if the tab belongs to the text, say how deep the block is: |2"
     return Fault(at, at + 1, "the first line of a block of text cannot begin with a tab", "tab", hint)
-
-
-def template_fault(text: str, start: int, brace: int, end: int) -> Fault:
-    """The fault of a template without quotes. `start` to `end` is the value, `brace` the place of its first brace."""
-    opening = text[brace : brace + 2]
-    if start == brace and opening == "{{":
-        message = "a value that starts with `{{` must be in quotes; YAML reads a bare `{` as the start of a map"
-    elif start == brace:
-        message = f"a value that starts with `{opening}` must be in quotes; YAML reads a bare `{{` as the start of a map"
-    else:
-        message = f"a value with `{opening}` inside {{ }} or [ ] must be in quotes; YAML reads a bare `{{` as the start of a map"
-    hint = f"write: {lead(text, start)}{quoted(text[start:end])}"
-    return Fault(brace, end, message, "unquoted-template", hint)
-
-
-def _in_quotes(text: str, problem: str, origin: int, at: int) -> Repair:
-    quote = text[origin]
-    if "end of stream" in problem or "document indicator" in problem:
-        return Repair(Fault(origin, origin + 1, "this quote is never closed", "unclosed", f"add the closing {quote}"))
-    slash = text.rfind("\\", origin, at + 1)
-    if slash < 0:
-        return Repair(Fault(at, at + 1, f"{problem} inside quotes", "yaml"))
-    end = _closing(text, origin)
-    message = f"`{text[slash : slash + 2]}` is no escape that YAML knows, in double quotes"
-    value = text[origin + 1 : end - 1]
-    hint = f"write: {lead(text, origin)}'{value}'" if "'" not in value and "\n" not in value else "write the backslash twice"
-    return Repair(Fault(slash, slash + 2, message, "escape", hint), origin, end, value)
-
-
-def _closing(text: str, origin: int) -> int:
-    """Just behind the closing double quote, or the end of the line."""
-    found = re.compile(r'"(?:[^"\\]|\\.)*"', re.S).match(text, origin)
-    return found.end() if found else line_span(text, origin)[1]
-
-
-_TOKEN = re.compile(r"""\s*(?:(?P<quote>"(?:[^"\\]|\\.)*"?|'(?:[^']|'')*'?)|(?P<brace>\{[{%])|(?P<open>[\[{,])|(?P<rest>[^\s{\[,]+))""")
-
-
-def _template(text: str, at: int, origin: int) -> Repair | None:
-    """The first unquoted `{{` or `{%` before `at` on its line; else one that opens the collection at `origin`."""
-    for place, limit in ((at, at), (origin, at), (_line_before(text, at), at)):
-        begin, end = line_span(text, place)
-        brace = _first_brace(text, begin, min(end, limit + 1))
-        if brace is None:
-            continue
-        start, flow = brace
-        value = _value_start(text, begin, start, flow)
-        stop = value_end(text, value, flow=flow)
-        if stop > start + 1:
-            return Repair(template_fault(text, value, start, stop), value, stop)
-    return None
-
-
-def _line_before(text: str, at: int) -> int:
-    begin = line_span(text, at)[0]
-    return max(0, begin - 1)
-
-
-def _first_brace(text: str, begin: int, end: int) -> tuple[int, bool] | None:
-    """Offset of an unquoted template on the line and whether it stands in a flow collection."""
-    flow, place, fresh = False, begin, True
-    while place < end and (match := _TOKEN.match(text, place, line_span(text, begin)[1])):
-        if match["brace"]:
-            if flow or fresh or text[match.start("brace") + 1] == "%":
-                return (match.start("brace"), flow) if match.start("brace") < end else None
-        elif match["rest"] and match["rest"].startswith("#"):
-            return None
-        elif match["quote"] and not fresh:
-            pass  # a quote inside a plain text is part of it; skipping it whole does no harm
-        flow = flow or match["open"] is not None
-        fresh = bool(match["open"]) or (match["rest"] or "").endswith((":", "-"))
-        place = match.end()
-    return None
-
-
-def _value_start(text: str, begin: int, brace: int, flow: bool) -> int:
-    """Where the plain text that holds the brace starts."""
-    before = text[begin:brace]
-    last = 0
-    for match in re.finditer(r":\s+|[\[{,]\s*|(?:^|\s)-\s+|^\s+" if flow else r":\s+|^\s*(?:-\s+)+|^\s+", before):
-        last = match.end()
-    return begin + last
 
 
 def _bang(text: str, at: int) -> Repair:
@@ -213,11 +120,10 @@ _MEANINGS = {
 def _special(text: str, at: int) -> Repair:
     """A value that starts with a character that means something to YAML."""
     begin = line_span(text, at)[0]
-    value = _value_start(text, begin, at, False)
+    value = value_start_on_line(text, begin, at, False)
     if text[value : value + 1] == "!":
         return _bang(text, value)
-    flow = bool(re.search(r"[\[{][^\]}]*$", text[begin:at]))
-    end = max(at + 1, value_end(text, at, flow=flow))
+    end = max(at + 1, value_end(text, at, flow=in_flow(text, at)))
     char = text[at : at + 1]
     shown = "a backtick" if char == "`" else f"`{char}`"
     message = _MEANINGS.get(char, f"a value cannot start with {shown}") + "; as part of a text it must be in quotes"
@@ -250,7 +156,7 @@ def _too_deep(text: str, begin: int, at: int) -> Fault:
     start = begin + _KEY_START.match(text[begin:at]).end()  # type: ignore[union-attr]
     name = text[start:at].strip()
     if len(name) > 1000:
-        return Fault(start, at, "this key is longer than 1024 characters, or a colon in a text is unquoted", "colon-in-text", "quote the text")
+        return long_key(start, at)
     above = text[: max(0, begin - 1)].rstrip()
     above_begin, above_end = line_span(text, max(0, len(above) - 1))
     line = text[above_begin:above_end]
@@ -279,10 +185,10 @@ def _structure(text: str, context: str, origin: int, at: int) -> Repair:
     if not context and "%" not in text[at : at + 1]:
         message = "the document ended above this line; a file holds one"
         return Repair(Fault(at, at + 1, message, "several-documents", "remove the line `...`"))
-    if repair := _behind_quote(text, at):
+    if repair := behind_quotes(text, at):
         return repair
     if "flow" in context and text[at : at + 1] == ":" and line_span(text, at)[0] == line_span(text, origin)[0]:
-        start = _value_start(text, line_span(text, at)[0], at, True)
+        start = value_start_on_line(text, line_span(text, at)[0], at, True)
         stop = value_end(text, start, flow=True)
         hint = f"quote the value: {lead(text, start)}{quoted(text[start:stop])}"
         return Repair(Fault(at, at + 1, "`: ` inside an unquoted value starts a new key", "colon-in-text", hint), start, stop)
@@ -307,51 +213,16 @@ def _unclosed(text: str, origin: int, at: int) -> Fault:
         hint += "; on this line everything after ` #` is a comment"
     last = text[:at].rstrip()[-1:]
     if line_span(text, at)[0] == line_span(text, origin)[0]:
-        return Fault(at, at + 1, f"a `,` or the closing `{closing}` is missing before this", "unclosed", f"the {opening} began in the same line")
+        return Fault(
+            at,
+            at + 1,
+            f"a `,` or the closing `{closing}` is missing before this",
+            "unclosed",
+            f"the {opening} began in the same line",
+        )
     if last in ("'", '"') or text[at : at + 1] in ("'", '"'):
         hint += ", or a quote that is missing above"
     return Fault(origin, origin + 1, f"this `{opening}` is never closed", "unclosed", hint)
-
-
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\']|\'\')*\'', re.S)
-
-
-def _behind_quote(text: str, at: int) -> Repair | None:
-    """Text behind a closing quote: a value that only begins with a quoted word, or a quote that closed too late."""
-    begin, end = line_span(text, at)
-    found = _quote_before(text, at)
-    if found is None:
-        return None
-    start, stop = found
-    if "\n" in text[start:stop]:
-        line = text.count("\n", 0, at) + 1
-        message = f"this quote is not closed on its line, but only by the next one on line {line}"
-        return Repair(Fault(start, start + 1, message, "unclosed", f"add the closing {text[start]}"))
-    flow = bool(re.search(r"[\[{][^\]}]*$", text[begin:start]))
-    value_stop = value_end(text, start, flow=flow)
-    value = text[start:value_stop]
-    if value[-1] == value[0] and value.count(value[0]) == 3:
-        value = value[1:-1]
-    message = "more text follows after the closing quote"
-    if text[at - 1] == text[start] and text[at].isalnum():
-        message = "this quote closes the text, and more follows"
-        at -= 1
-    hint = f"put the whole value in quotes: {lead(text, start)}{quoted(value)}"
-    return Repair(Fault(at, max(at + 1, value_stop), message, "text-after-quote", hint), start, value_stop, value)
-
-
-def _quote_before(text: str, at: int) -> tuple[int, int] | None:
-    """The quoted scalar that ends right before `at`, by reading the tokens up to there."""
-    last: tuple[int, int] | None = None
-    try:
-        for token in yaml.scan(text, Loader=Loader):
-            if token.start_mark.index >= at:
-                break
-            quote = isinstance(token, yaml.ScalarToken) and token.style in ("'", '"')
-            last = (token.start_mark.index, token.end_mark.index) if quote else None
-    except yaml.YAMLError:
-        pass
-    return last if last and not text[last[1] : at].strip(" \t") else None
 
 
 def _misaligned(text: str, context: str, origin: int, at: int) -> Fault:

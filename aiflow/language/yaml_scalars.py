@@ -85,11 +85,11 @@ def _read_11(text: str) -> tuple[str, Any]:
         try:
             match kind:
                 case "bool":
-                    return kind, _CONSTRUCTOR.construct_yaml_bool(node)  # type: ignore[no-untyped-call]
+                    return kind, _CONSTRUCTOR.construct_yaml_bool(node)
                 case "int":
-                    return kind, _CONSTRUCTOR.construct_yaml_int(node)  # type: ignore[no-untyped-call]
+                    return kind, _CONSTRUCTOR.construct_yaml_int(node)
                 case "float":
-                    return kind, _CONSTRUCTOR.construct_yaml_float(node)  # type: ignore[no-untyped-call]
+                    return kind, _CONSTRUCTOR.construct_yaml_float(node)
         except (ValueError, OverflowError):  # 1.1 itself cannot read it, e.g. `0b`
             return kind, None
         return kind, ...  # a date, `<<` or `=`: unlike any value of 1.2

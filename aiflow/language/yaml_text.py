@@ -27,6 +27,19 @@ class Fault:
     hint: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A fault, and the span to read as a plain text (start < 0: reading on makes no sense).
+
+    `meant` is that text; None: as written.
+    """
+
+    fault: Fault
+    start: int = -1
+    end: int = -1
+    meant: str | None = None
+
+
 class Places:
     """Turns offsets of a text into lines and columns, both from 1."""
 
@@ -64,9 +77,18 @@ def line_span(text: str, offset: int) -> tuple[int, int]:
 _LEAD = re.compile(r"""(?:^|(?<=[\s{\[,]))("[^"\n]*"|'[^'\n]*'|[^\s"'{}\[\],#&*!|>%@`-][^{}\[\],:\n]*?)\s*:\s+$""")
 
 
+_LOOK_BACK = 400  # characters of a line that are looked at for a key or bracket before a value
+
+
+def in_flow(text: str, offset: int) -> bool:
+    """Whether a `{` or `[` is open before the character on its line, as far as can be seen at a glance."""
+    before = text[max(line_span(text, offset)[0], offset - _LOOK_BACK) : offset]
+    return re.search(r"[\[{][^\]}]*$", before) is not None
+
+
 def lead(text: str, offset: int) -> str:
     """What stands before a value on its line: `key: `, `- ` or nothing."""
-    before = text[line_span(text, offset)[0] : offset]
+    before = text[max(line_span(text, offset)[0], offset - _LOOK_BACK) : offset]
     before = re.sub(r"&\S+\s+$", "", before)
     if found := _LEAD.search(before):
         return f"{found[1]}: "

@@ -79,7 +79,7 @@ def build_tree(text: str) -> Tree:
 
 
 def _events(text: str) -> Iterator[Any]:
-    return yaml.parse(text, Loader=Loader)  # type: ignore[no-any-return]
+    return yaml.parse(text, Loader=Loader)
 
 
 class _Builder:

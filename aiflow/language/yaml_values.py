@@ -6,8 +6,9 @@ import re
 from typing import Any
 
 from aiflow.language.yaml_places import value_start
-from aiflow.language.yaml_repair import CONDITIONS, Parsed, bang_fault, negated, tab_fault, template_fault
+from aiflow.language.yaml_repair import CONDITIONS, Parsed, bang_fault, negated, tab_fault
 from aiflow.language.yaml_scalars import Unclear, resolve
+from aiflow.language.yaml_templates import template_fault
 from aiflow.language.yaml_text import Fault, key_of, lead, line_span, quoted, value_end
 from aiflow.language.yaml_tree import Node
 
@@ -49,7 +50,11 @@ class _Values:
         if node.style in ("'", '"'):
             self.spans.append((node.start, node.end))
         elif node.style in ("|", ">"):
-            self.spans.append((line_span(self.text, node.start)[1], node.end))
+            header = line_span(self.text, node.start)[1]
+            self.spans.append((header, node.end))
+            if glued := re.compile(r"[|>][-+0-9]*(#)").match(self.text, value_start(self.text, node), header):
+                message = "a comment behind `|` or `>` needs a space before it"
+                self.fault(glued.start(1), header, message, "lost-comment", "put a space before the #")
 
     def value(self, node: Node, path: Path) -> Any:
         """The value of any node."""
@@ -85,7 +90,9 @@ class _Values:
             return None
         if node.style is not None:
             if node.style == '"' and re.search("[\ud800-\udfff]", node.value):
-                self.fault(node.start, node.end, "half of a surrogate pair is not a character", "escape", "write the character itself")
+                self.fault(
+                    node.start, node.end, "half of a surrogate pair is not a character", "escape", "write the character itself"
+                )
             return node.value
         if node.start in self.meant:
             return self.meant[node.start]
@@ -129,8 +136,10 @@ class _Values:
             return text[start:end]
         data: dict[str, Any] = {}
         seen: dict[str, Node] = {}
-        for key_node, value_node in node.pairs:
+        for place, (key_node, value_node) in enumerate(node.pairs):
             key = self.key(key_node, value_node, node, path)
+            if node.flow and _has_no_value(text, key_node, value_node):
+                self.no_value(key_node, node.pairs[place - 1] if place else None)
             if key in seen:
                 self.duplicate(key, key_node, seen[key], path)
             seen.setdefault(key, key_node)
@@ -168,9 +177,9 @@ class _Values:
             self.ambiguous_key(node, value, found, path)
         if parent.flow and "?" in name:
             at = text.find("?", node.start)
-            self.fault(at, at + 1, "`?` cannot stand unquoted inside { }", "optional-in-braces", self.optional_hint(node, value, parent))
-        if parent.flow and value.style is None and value.start == value.end and ":" not in text[node.end : value.end]:
-            self.no_value(node, parent)
+            self.fault(
+                at, at + 1, "`?` cannot stand unquoted inside { }", "optional-in-braces", self.optional_hint(node, value, parent)
+            )
 
     def complex_key(self, node: Node, path: Path) -> None:
         text, start = self.text, value_start(self.text, node)
@@ -202,7 +211,11 @@ class _Values:
             if entry.kind == "scalar":
                 lines.append(f"- event: {entry.value or '...'}")
                 continue
-            known = [f"{k.value}: {self.source(v)}" for k, v in entry.pairs if k.value in ("event", "cron", "webhook") and v.kind == "scalar"]
+            known = [
+                f"{k.value}: {self.source(v)}"
+                for k, v in entry.pairs
+                if k.value in ("event", "cron", "webhook") and v.kind == "scalar"
+            ]
             lines.append("- " + "\n  ".join(known or ["event: ..."]))
         return "\n".join("        " + line for part in lines for line in part.split("\n"))
 
@@ -212,7 +225,7 @@ class _Values:
     def optional_hint(self, node: Node, value: Node, parent: Node) -> str:
         text = self.text
         whole = text[parent.start : parent.end]
-        if "\n" in whole:
+        if "\n" in whole or len(whole) > 200:
             whole = "{...}"
         else:
             for key, _ in reversed(parent.pairs):
@@ -223,17 +236,20 @@ class _Values:
         what = "input" if key_of(text, parent.start) in ("inputs", "") else "key"
         return f"write: {lead(text, parent.start)}{whole}, or put the {what} on its own line: {own_line}"
 
-    def no_value(self, node: Node, parent: Node) -> None:
+    def no_value(self, node: Node, before: tuple[Node, Node] | None) -> None:
         """`{a: Hello, world}`: YAML takes `world` as a key without value."""
-        before = [pair for pair in parent.pairs if pair[1].end <= node.start and pair[0] is not node]
-        hint = f"write: {node.value}: ..."
-        if before and before[-1][1].kind == "scalar":
-            key, value = before[-1]
-            hint = f"quote the value before it: {key.value}: {quoted(self.text[value_start(self.text, value) : node.end])}"
-        message = f"`{node.value}` has no value; the comma before it ended the value there"
-        if not before:
-            message = f"`{node.value}` has no value"
+        message, hint = f"`{node.value}` has no value", f"write: {node.value}: ..."
+        if before is not None and before[1].kind == "scalar":
+            key, value = before
+            message += "; the comma before it ended the value there"
+            text = self.text[value_start(self.text, value) : node.end]
+            hint = f"quote the value before it: {key.value}: {quoted(text)}"
         self.fault(node.start, node.end, message, "comma-in-text", hint)
+
+
+def _has_no_value(text: str, key: Node, value: Node) -> bool:
+    empty = value.kind == "scalar" and value.style is None and value.start == value.end
+    return empty and key.kind == "scalar" and bool(key.value) and ":" not in text[key.end : value.end]
 
 
 def _place_words(path: Path) -> str:
@@ -246,15 +262,16 @@ def _place_words(path: Path) -> str:
     return f"in `{path[-1]}`"
 
 
+_TAB_OR_COMMENT = re.compile(r"(?<!\S)#[^\n]*|\t+")
+
+
 def _tabs(text: str, spans: list[tuple[int, int]]) -> list[Fault]:
     """Tabs outside of quotes, blocks and comments; libyaml takes some of them, other readers do not."""
-    inside = sorted(spans)
     found: list[Fault] = []
     at = 0
-    for start, end in [*inside, (len(text), len(text))]:
-        gap = text[at:start]
-        for match in re.finditer(r"#[^\n]*|\t+", gap):
+    for start, end in [*sorted(spans), (len(text), len(text))]:
+        for match in _TAB_OR_COMMENT.finditer(text, at, max(at, start)):
             if match[0][0] == "\t":
-                found.append(tab_fault(at + match.start(), at + match.end()))
+                found.append(tab_fault(match.start(), match.end()))
         at = max(at, end)
     return found[:20]

@@ -55,6 +55,7 @@ def load() -> Any:
         logging.getLogger(name).setLevel(logging.WARNING)
     import litellm
 
+    litellm.DEFAULT_MAX_RETRIES = 0  # embeddings take `max_retries=0` for "not given"
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiflow.models import offline_finds as finds
-from aiflow.models.offline_reading import Reading, Sentence, significant, stem
+from aiflow.models.offline_layout import Sentence, significant, stem
+from aiflow.models.offline_reading import Reading
 from aiflow.models.offline_text import Wish, answer, summary, wish_of
 from aiflow.models.offline_words import (
     HEDGES,

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
-from aiflow.models.offline_reading import ADDRESS, Reading, significant, stem
-from aiflow.models.offline_words import MONTHS, NUMBERS, STOP_WORDS
+from aiflow.models.offline_layout import ADDRESS, SHAPED, is_header, significant, stem, table
+from aiflow.models.offline_reading import Reading
+from aiflow.models.offline_words import MONTHS, NUMBERS, STOP_WORDS, UNITS
 
 EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 URL = re.compile(r"https?://[^\s<>\"')\]]+[^\s<>\"')\].,;:!?]")
@@ -33,6 +34,7 @@ _CAPITALS = re.compile(
     r"\b[A-ZÀ-Þ][\w’'&-]+(?:[ \t]+(?:of|the|de|la|van|von|der|du|&)(?=[ \t]+[A-ZÀ-Þ])"
     r"|[ \t]+[A-ZÀ-Þ]\.(?=[ \t]+[A-ZÀ-Þ])|[ \t]+[A-ZÀ-Þ][\w’'&-]*)*"
 )
+_NO_TOPIC = STOP_WORDS | UNITS | NUMBERS.keys()
 _PHRASE_END = re.compile(r"[^\w\s'’-]|\n")
 
 
@@ -129,7 +131,7 @@ def key_phrases(reading: Reading, count: int) -> list[str]:
     taken: set[str] = set()
     for key in ranked:
         parts = set(key.split())
-        if len(chosen) == count:
+        if len(chosen) == count or (len(chosen) >= 3 and often[key] == 1 and not shown[key][0].isupper()):
             break
         if not parts & taken:
             chosen.append(shown[key])
@@ -138,16 +140,31 @@ def key_phrases(reading: Reading, count: int) -> list[str]:
 
 
 def headline(reading: Reading, most_words: int) -> str:
-    """A heading of the text, else its main phrases, in at most so many words; "" when there is no text."""
-    for heading in reading.headings:
-        return cut_words(heading, most_words)
-    phrases = key_phrases(reading, 2)
-    if not phrases:
-        return cut_words(reading.sentences[0].text, most_words) if reading.sentences else ""
-    both = " and ".join(phrases)
-    title = both if len(both.split()) <= most_words else phrases[0]
-    title = cut_words(title, most_words)
-    return title[:1].upper() + title[1:]
+    """A heading or subject line of the text, else how its main sentence begins, in at most so many words; "" for no text."""
+    subject = re.search(r"(?im)^\s*(?:subject|re|title|betreff|objet)\s*:\s*(\S.*)$", reading.material)
+    written = [section.heading for section in reading.sections if section.heading and section.level < SHAPED]
+    for heading in [*written, *([subject[1]] if subject else []), *reading.headings]:
+        return cut_words(heading.strip(), most_words)
+    if columns := columns_of(reading):
+        return cut_words(", ".join(columns), most_words)
+    usable = [one for one in reading.sentences if not one.leans]
+    main = reading.best(1, usable or None)
+    return _opening(main[0].text.rstrip("."), most_words) if main else ""
+
+
+def _opening(text: str, most_words: int) -> str:
+    """The words before the last comma of the first `most_words`, if there are three or more; else all of these."""
+    cut = cut_words(text, most_words)
+    clause = re.split(r"[,;:]\s", cut)
+    whole = ", ".join(clause[:-1]) if len(clause) > 1 and cut != text else cut
+    return whole if len(whole.split()) >= 3 else cut
+
+
+def columns_of(reading: Reading) -> list[str]:
+    """The names of the columns, when the material is a table with a header."""
+    lines = [line for line in reading.material.splitlines() if line.strip()]
+    cells = table(lines) if reading.sentences and all(one.kind == "row" for one in reading.sentences) else None
+    return [name for name in cells[0] if name] if cells and is_header(cells[0]) else []
 
 
 def cut_words(text: str, most: int) -> str:
@@ -189,7 +206,7 @@ def _runs(reading: Reading) -> Iterable[list[str]]:
             run: list[str] = []
             for word in [*part.split(), ""]:
                 plain = word.strip("'’-")
-                if not plain or plain.lower() in STOP_WORDS or plain.isdigit() or plain.lower() in NUMBERS:
+                if not plain or plain.isdigit() or plain.lower() in _NO_TOPIC:
                     if run:
                         yield run
                     run = []
@@ -211,8 +228,8 @@ def _form(phrase: str, often: int) -> float:
     """Prefers phrases that look like names of things over single words and verb forms."""
     words = phrase.split()
     value = 1.0 if len(words) > 1 else 0.8 if words[0][0].isupper() else 0.5
-    if often == 1 and len(words) > 2:
-        value *= 0.8
+    if often == 1 and not phrase[0].isupper():
+        value *= 0.4
     if re.search(r"(?:ly|ed)$", words[-1]) or re.search(r"ly$", words[0]):
         value *= 0.5
     if len(words) == 1 and len(words[0]) < 4:

@@ -14,8 +14,9 @@ from typing import Any
 from aiflow.errors import StepError
 from aiflow.models import offline_fields as fields
 from aiflow.models.json_answer import first_fault
+from aiflow.models.offline_layout import Sentence
 from aiflow.models.offline_patterns import example_of
-from aiflow.models.offline_reading import Reading, Sentence
+from aiflow.models.offline_reading import Reading
 
 MAX_DEPTH = 12
 """Schemas may refer to themselves; deeper values are made as small as they may be."""

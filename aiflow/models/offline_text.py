@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 
 from aiflow.models.offline_finds import closest, cut_words, key_phrases
-from aiflow.models.offline_reading import Reading, Section, Sentence
+from aiflow.models.offline_layout import Section, Sentence
+from aiflow.models.offline_reading import Reading
 from aiflow.models.offline_words import NUMBER, number_of
 
 NOTHING = "The text does not say."
@@ -119,7 +120,7 @@ def _line(reading: Reading, part: Section) -> str:
     text = " ".join(_ended(one.text) for one in reading.best(2, part.sentences))
     heading, note = re.fullmatch(r"(.*?)(\s*\([^()]*\))?", part.heading, re.S).groups()  # type: ignore[union-attr]
     note = re.sub(r"\b1 (\w+)s\b", r"1 \1", note or "")
-    return f"- **{heading}**{note}: {text}" if text else f"- **{heading}**{note}"
+    return f"- **{heading}**{note}: {text or 'no text.'}"
 
 
 def _listed(words: list[str]) -> str:

@@ -18,7 +18,9 @@ _STOP = {
         être""",
     "de": """aber als am an auch auf aus bei bin bis bist da das dass dem den der des die dies dieser doch du durch ein
         eine einem einen einer er es für hat hatte ich ihr im in ist ja kann kein mit nach nicht noch nur oder sein sich
-        sie sind so um und uns vom von vor war was wenn wer werden wie wir wird zu zum zur über""",
+        sie sind allen alle alles denen deren dessen diesem diesen dort beim genau hatten haben habe heute hier ihre ihren immer
+        jede jeder jedes mehr meisten neun sieben seit sechs drei vier zwei zehn wurde wurden worden während zwischen ohne unter
+        unser unsere eines gibt kostet wo so um und uns vom von vor war was wenn wer werden wie wir wird zu zum zur über""",
     "es": """al como con de del desde donde el ella ellos en entre era es esta este fue ha hay la las le les lo los más
         mi muy no nos o para pero por porque que se sin sobre son su sus también un una y ya""",
 }
@@ -71,6 +73,12 @@ MONTHS = {
     )
     for name in names.split()
 }
+
+UNITS = frozenset(
+    """euro euros dollar dollars pound pounds percent hour hours day days week weeks month months year years minute minutes
+    second seconds time times metre metres kilometre kilometres o'clock monday tuesday wednesday thursday friday saturday
+    sunday stunden tage monate jahre prozent""".split()
+) | frozenset(MONTHS)
 
 HEDGES = re.compile(
     r"\b(?:(?-i:may)|might|could|possibly|perhaps|probably|likely|reportedly|apparently|appears?|seems?|suggests?|rumou?red|"

@@ -28,8 +28,11 @@ METADATA = tuple(
 
 _NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 _COMPATIBLE = ipaddress.ip_network("::/96")
-_NOT_GLOBAL = tuple(ipaddress.ip_network(text) for text in ("192.0.0.0/24", "100.64.0.0/10", "198.18.0.0/15", "240.0.0.0/4"))
-"""Ranges that some versions of Python's `is_global` get wrong."""
+_NOT_GLOBAL = tuple(
+    ipaddress.ip_network(text)
+    for text in ("192.0.0.0/24", "100.64.0.0/10", "198.18.0.0/15", "240.0.0.0/4", "::/3", "3fff::/20", "4000::/2", "8000::/1")
+)
+"""Ranges that some versions of Python's `is_global` get wrong; of IPv6 only 2000::/3 is the world's."""
 
 
 class AddressRefused(OSError):

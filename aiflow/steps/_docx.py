@@ -28,9 +28,7 @@ def docx_text(raw: bytes) -> str:
     _check_package(raw)
     try:
         document = docx.Document(io.BytesIO(raw))
-        blocks = [
-            _table(block) if isinstance(block, Table) else _paragraph(block) for block in document.iter_inner_content()
-        ]
+        blocks = [_table(block) if isinstance(block, Table) else _paragraph(block) for block in document.iter_inner_content()]
     except Exception as error:  # python-docx raises KeyError, ValueError, lxml and zip errors for damaged parts
         raise Unreadable("the Word document is damaged") from error
     return _joined([block for block in blocks if block])

@@ -90,9 +90,7 @@ def _import_error(module_name: str, error: BaseException) -> StepError:
     from aiflow.steps._tracebacks import user_traceback
 
     message = f"module `{module_name}` cannot be imported: {type(error).__name__}: {error}"
-    return StepError(
-        "python_error", message, data={"exception": type(error).__name__}, traceback=user_traceback(error)
-    )
+    return StepError("python_error", message, data={"exception": type(error).__name__}, traceback=user_traceback(error))
 
 
 def _forget_other_projects(project: Path, top: str) -> None:

@@ -36,13 +36,17 @@ class Pattern:
 
 
 def compile_pattern(text: str) -> Pattern:
-    """Read a pattern. Raises: ValueError: braces that do not close, or too many alternatives."""
+    """Read a pattern. Raises: ValueError: braces that do not close, `[b-a]`, too many alternatives."""
     head, tail = _split(unicodedata.normalize("NFC", text))
     spread = expand_braces(tail) if tail else []
     parts = {part for one in spread for part in one.split("/")}
+    try:
+        rest = re.compile("|".join(_regex(one) for one in spread))
+    except re.error as error:
+        raise ValueError(f"`{text}` has brackets that make no sense") from error
     return Pattern(
         base=head,
-        rest=re.compile("|".join(_regex(one) for one in spread)),
+        rest=rest,
         depth=None if "**" in parts else max((one.count("/") for one in spread), default=0),
         fixed=not tail,
         named=frozenset(part for part in parts if not _is_wild(part)),
@@ -103,13 +107,14 @@ def _choices(text: str) -> list[str]:
 
 def _regex(pattern: str) -> str:
     """The regular expression of one pattern without braces. Wildcards do not match names that start with a dot."""
-    parts = pattern.split("/")
+    parts = [part for part in pattern.split("/") if part not in ("", ".")]
+    parts = [part for place, part in enumerate(parts) if part != "**" or parts[place - 1 : place] != ["**"]]
     made = ""
     for place, part in enumerate(parts):
         last = place == len(parts) - 1
         if part == "**":
             made += r"(?:(?!\.)[^/]+/)*" + (r"(?!\.)[^/]+" if last else "")
-        elif part not in ("", "."):
+        else:
             made += _part_regex(part) + ("" if last else "/")
     return made
 
@@ -119,7 +124,7 @@ def _part_regex(part: str) -> str:
     place = 0
     while place < len(part):
         sign = part[place]
-        close = part.find("]", place + 2) if sign == "[" else -1
+        close = part.find("]", place + (3 if part[place + 1 : place + 2] == "!" else 2)) if sign == "[" else -1
         if sign == "*":
             made += "[^/]*"
         elif sign == "?":

@@ -28,9 +28,7 @@ class CheckedResolver(AbstractResolver):
         self._allowed = allowed
         self._inner = inner or aiohttp.ThreadedResolver()
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
         """The addresses of `host`. Raises: AddressRefused, OSError."""
         found = await self._inner.resolve(host, port, family)
         for one in found:

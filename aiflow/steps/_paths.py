@@ -40,8 +40,8 @@ def local_path(ctx: Context, value: Value, error_type: str) -> Path:
     text = value.path if isinstance(value, File) else value
     if not isinstance(text, str):
         raise StepError(error_type, f"a path must be a text or a file, not {type_name(value)}")
-    if not text.strip() or "\0" in text:
-        raise StepError(error_type, f"{text!r} is not a path")
+    if not text.strip() or "\0" in text or not _is_unicode(text):
+        raise StepError(error_type, f"{text!a} is not a path")
     if text.startswith("~/"):
         text = os.path.expanduser(text)
     path = Path(os.path.normpath(ctx.project / text))
@@ -78,6 +78,13 @@ def describe(ctx: Context, path: Path, content: bytes | None = None) -> File:
 def inside(path: Path, folder: Path) -> bool:
     """Whether `path` is `folder` or below it, by name."""
     return path == folder or folder in path.parents
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        return bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def nearest_name(path: Path) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 MOST_LINES = 1_000
 """Lines of one attempt that are kept: the log is for people."""
@@ -52,7 +51,7 @@ class Printed:
         self._parts.clear()
 
 
-class _Stream(io.TextIOBase):
+class _Stream:
     """Stands in for stdout or stderr; goes through to it outside of steps."""
 
     def __init__(self, through: TextIO, level: str) -> None:
@@ -73,15 +72,12 @@ class _Stream(io.TextIOBase):
     def isatty(self) -> bool:
         return _current.get() is None and self._through.isatty()
 
-    def writable(self) -> bool:
-        return True
+    def writelines(self, lines: Iterable[str], /) -> None:
+        for line in lines:
+            self.write(line)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._through, name)
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return getattr(self._through, "encoding", "utf-8")
 
 
 class _Handler(logging.Handler):
@@ -117,9 +113,9 @@ def end(printed: Printed) -> None:
 
 
 def _install() -> None:
-    sys.stdout = _Stream(sys.stdout, "info")
+    sys.stdout = cast(TextIO, _Stream(sys.stdout, "info"))
     if type(sys.stderr) is not _Stream:
-        sys.stderr = _Stream(sys.stderr, "warning")
+        sys.stderr = cast(TextIO, _Stream(sys.stderr, "warning"))
     if _handler not in logging.root.handlers:
         if not logging.root.handlers and logging.root.level == logging.WARNING:
             logging.root.setLevel(logging.INFO)  # nobody has set logging up: what steps say at INFO is wanted

@@ -36,7 +36,9 @@ async def run_program(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) ->
     When cancelled, the whole group gets SIGTERM, and SIGKILL after `GRACE_S`.
     Raises: OSError: it could not be started.
     """
-    process = await asyncio.create_subprocess_exec(
+    loop = asyncio.get_running_loop()
+    transport, watched = await loop.subprocess_exec(
+        _Watched,
         *argv,
         cwd=cwd,
         env=dict(env),
@@ -45,54 +47,54 @@ async def run_program(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) ->
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
     )
-    assert process.stdout is not None and process.stderr is not None
-    readers = [_Reader(process.stdout), _Reader(process.stderr)]
-    tasks = [asyncio.ensure_future(reader.read()) for reader in readers]
+    group = transport.get_pid()
     try:
-        code = await process.wait()
-        await asyncio.wait(tasks, timeout=DRAIN_S)
+        await watched.exited.wait()
+        await _within(DRAIN_S, watched.drained)
     except asyncio.CancelledError:
-        await _call_off(process)
+        _signal_group(group, signal.SIGTERM)
+        await _within(GRACE_S, watched.exited)
         raise
     finally:
-        _signal_group(process.pid, signal.SIGKILL)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        _close(process)
-    out, err = readers
-    return Finished(code if code >= 0 else 128 - code, bytes(out.kept), bytes(err.kept), out.cut or err.cut)
+        _signal_group(group, signal.SIGKILL)
+        await _within(GRACE_S, watched.exited)
+        transport.close()  # lets go of pipes that something outside of the group may still hold open
+    code = transport.get_returncode() or 0
+    return Finished(code if code >= 0 else 128 - code, bytes(watched.kept[1]), bytes(watched.kept[2]), watched.cut)
 
 
-class _Reader:
-    def __init__(self, stream: asyncio.StreamReader) -> None:
-        self.stream = stream
-        self.kept = bytearray()
+class _Watched(asyncio.SubprocessProtocol):
+    """Keeps the start of the output, and knows the end of the program from the end of its output.
+
+    asyncio's own `Process.wait` waits for both, and so for anything that was left behind in the background.
+    """
+
+    def __init__(self) -> None:
+        self.kept = {1: bytearray(), 2: bytearray()}
         self.cut = False
+        self.exited = asyncio.Event()
+        self.drained = asyncio.Event()
+        self._open = 2
 
-    async def read(self) -> None:
-        while chunk := await self.stream.read(256 * 1024):
-            room = MOST_OUTPUT - len(self.kept)
-            self.kept += chunk[:room]
-            self.cut = self.cut or len(chunk) > room
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        room = MOST_OUTPUT - len(self.kept[fd])
+        self.kept[fd] += data[:room]
+        self.cut = self.cut or len(data) > room
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        self._open -= 1
+        if self._open == 0:
+            self.drained.set()
+
+    def process_exited(self) -> None:
+        self.exited.set()
 
 
-async def _call_off(process: asyncio.subprocess.Process) -> None:
-    _signal_group(process.pid, signal.SIGTERM)
+async def _within(seconds: float, event: asyncio.Event) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), GRACE_S)
-    _signal_group(process.pid, signal.SIGKILL)
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), GRACE_S)
+        await asyncio.wait_for(event.wait(), seconds)
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
-
-
-def _close(process: asyncio.subprocess.Process) -> None:
-    """Let go of the pipes, which something that left the group may still hold open."""
-    transport = getattr(process, "_transport", None)
-    if transport is not None:
-        transport.close()

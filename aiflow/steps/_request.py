@@ -49,13 +49,15 @@ def build(ctx: Context, config: Mapping[str, Value]) -> Request:
     bodies = [name for name in ("json", "form", "body") if name in config and config[name] is not None]
     if len(bodies) > 1:
         raise _wrong(f"`{bodies[0]}` and `{bodies[1]}` exclude each other")
-    headers = _headers(config.get("headers") or {}, config.get("auth"))
-    request = Request(
-        method=_method(config.get("method") or ("POST" if bodies else "GET")),
-        url=_url(config["url"], config.get("query") or {}),
-        headers=headers,
-    )
-    return _with_body(ctx, request, bodies[0], config[bodies[0]]) if bodies else request
+    try:
+        request = Request(
+            method=_method(config.get("method") or ("POST" if bodies else "GET")),
+            url=_url(config["url"], config.get("query") or {}),
+            headers=_headers(config.get("headers") or {}, config.get("auth")),
+        )
+        return _with_body(ctx, request, bodies[0], config[bodies[0]]) if bodies else request
+    except UnicodeEncodeError as error:
+        raise _wrong("a text in the request has half a character (surrogate)") from error
 
 
 def method_of(config: Mapping[str, Value]) -> str:
@@ -116,11 +118,13 @@ def _with_body(ctx: Context, request: Request, kind: str, value: Value) -> Reque
 def _form_fields(ctx: Context, form: dict[str, Value]) -> list[tuple[str, str | tuple[File, Path]]]:
     fields: list[tuple[str, str | tuple[File, Path]]] = []
     for name, value in form.items():
+        if _CONTROLS.search(name):
+            raise _wrong(f"{name!r} cannot be the name of a form field")
         for one in value if isinstance(value, list) else [value]:
             if isinstance(one, File):
                 fields.append((name, (one, _existing(ctx, one))))
             elif one is not None:
-                fields.append((name, cell_text(one)))
+                fields.append((name, cell_text(one).encode().decode()))
     return fields
 
 
@@ -141,6 +145,7 @@ def _url(value: Value, query: Mapping[str, Value]) -> URL:
     if not isinstance(value, str) or not value or _CONTROLS.search(value) or value != value.strip():
         raise _wrong(f"the URL is {'empty' if value in ('', None) else 'no URL: it has blanks around it or control characters'}")
     try:
+        value.encode()  # yarl would leave out half a character and ask for something else
         url = check_url(URL(value))
         pairs = [
             (str(name), cell_text(one))
@@ -164,6 +169,7 @@ def _headers(given: Mapping[str, Value], auth: Value) -> dict[str, str]:
             raise _wrong(f"`{name}` is no header that a step may set")
         if _CONTROLS.search(text):
             raise _wrong(f"the header `{name}` has a line end or control character in its value")
+        text.encode()
         headers[str(name)] = text.strip()
     if auth is not None:
         if any(name.lower() == "authorization" for name in headers):

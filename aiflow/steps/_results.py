@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import is_dataclass
+from enum import Enum
 from typing import Any
 
 import msgspec
@@ -55,6 +56,8 @@ def _other(value: Any, at: tuple[Any, ...]) -> Value:
         return {_key(key, at): _convert(item, (*at, key)) for key, item in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
         return {name: _convert(getattr(value, name), (*at, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, str) and not isinstance(value, Enum):
+        return _text(str.__str__(value), at)
     try:
         made = msgspec.to_builtins(value)
     except (TypeError, ValueError) as error:

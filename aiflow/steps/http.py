@@ -96,14 +96,15 @@ async def _sent(session: aiohttp.ClientSession, request: Request) -> AsyncIterat
         if request.upload is not None:
             data = open_files.enter_context(request.upload.open("rb"))
         elif request.form:
-            data = aiohttp.FormData()
+            data = aiohttp.FormData(quote_fields=False)  # names in UTF-8, as browsers send them
             for name, value in request.form:
                 if isinstance(value, str):
                     data.add_field(name, value)
                 else:
                     file, path = value
                     stream = open_files.enter_context(path.open("rb"))
-                    data.add_field(name, stream, filename=file.name, content_type=file.mime)
+                    shown = "".join(sign if sign.isprintable() else "_" for sign in file.name)
+                    data.add_field(name, stream, filename=shown, content_type=file.mime)
         async with session.request(
             request.method, request.url, headers=request.headers, data=data, allow_redirects=False
         ) as response:

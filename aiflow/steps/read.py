@@ -180,7 +180,7 @@ async def _ask(path: Path, query: str, config: Mapping[str, Value], shown: str) 
             raise
     except TooManyRows as error:
         raise StepError("unreadable", str(error)) from error
-    except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:
+    except (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeEncodeError) as error:
         busy = "locked" in str(error)
         raise StepError("unreadable", f"the query on `{shown}` failed: {error}", transient=busy) from error
 

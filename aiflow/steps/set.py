@@ -28,5 +28,5 @@ KIND = StepKind(
     whole=True,
     pure=True,
     output_schema={"type": "object"},
-    example="- id: facts\n  set: {answer: 42, twice: \"{{ 42 * 2 }}\"}\n",
+    example='- id: facts\n  set: {answer: 42, twice: "{{ 42 * 2 }}"}\n',
 )

@@ -82,7 +82,7 @@ def environment(ctx: Context) -> dict[str, str]:
             raise StepError("shell_start", f"`{name}` cannot be the name of an environment variable")
         if "\0" in text:
             raise StepError("shell_start", f"`{name}` has a NUL character, which no environment variable can hold")
-        if len(name) + 1 + len(text.encode("utf-8", "surrogateescape")) > MOST_VALUE:
+        if len(name) + 1 + len(text.encode("utf-8", "surrogatepass")) > MOST_VALUE:
             raise StepError(
                 "shell_start",
                 f"`{name}` is larger than {MOST_VALUE // 1024} kB, too large for an environment variable",
@@ -179,7 +179,7 @@ KIND = StepKind(
         "properties": {
             "run": {
                 "description": "The script, without templates: data comes as environment variables from `with` (files as their "
-                "path, maps and lists as JSON). Quote them: \"$name\".",
+                'path, maps and lists as JSON). Quote them: "$name".',
                 "type": "string",
                 "minLength": 1,
                 "examples": ['wc -w < "$document"'],

@@ -40,7 +40,7 @@ class Received:
     path: str
     query: dict[str, list[str]]
     headers: dict[str, str]
-    body: bytes
+    body: bytes  # empty for multipart forms, whose parts `/echo` reads
 
 
 @dataclass
@@ -67,7 +67,7 @@ async def http_server(host: str = "127.0.0.1") -> AsyncIterator[Server]:
     app.add_routes([web.route("*", path, handler) for path, handler in ROUTES.items()])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, host, 0)
+    site = web.TCPSite(runner, host, 0, backlog=4096)
     await site.start()
     server.port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
     server.url = f"http://{host}:{server.port}"
@@ -80,7 +80,7 @@ async def http_server(host: str = "127.0.0.1") -> AsyncIterator[Server]:
 def _recorder(server: Server) -> Any:
     @web.middleware
     async def record(request: web.Request, handler: Any) -> web.StreamResponse:
-        body = await request.read()
+        body = b"" if request.content_type == "multipart/form-data" else await request.read()
         query = {name: request.query.getall(name) for name in request.query}
         headers = {name.lower(): value for name, value in request.headers.items()}
         server.requests.append(Received(request.method, request.path, query, headers, body))

@@ -145,10 +145,12 @@ class OpenAIServer:
         self._script.extend(replies)
 
     def reset(self) -> None:
-        """Forgets requests and script."""
+        """Forgets requests and script; answers that are still held back are sent."""
+        self._ended.set()
+        self._ended = asyncio.Event()
         self.requests.clear()
         self._script.clear()
-        self.most = self.waiting
+        self.most = 0
 
     async def __aenter__(self) -> OpenAIServer:
         app = web.Application(client_max_size=64 << 20)
@@ -201,7 +203,8 @@ class OpenAIServer:
             )
         stream = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": "100000"})
         await stream.prepare(request)
-        while reply.trickle_s and not self._ended.is_set():
+        ended = self._ended
+        while reply.trickle_s and not ended.is_set():
             try:
                 await stream.write(b" ")
             except ConnectionError:  # the client gave up

@@ -215,7 +215,7 @@ class Project:
             assert run["n"] == "0", run
             assert "w" not in run, run
             if run["st"] in ("ok", "stopped"):
-                names = list(self.redis.scan_iter(f"{self.keys.run(rid)}:[!rl]*".replace("{", "\\{")))
+                names = list(self.redis.scan_iter(f"{self.keys.run(rid)}:[^rl]*".replace("{", "\\{")))
                 assert names == [], names
             for name in (self.keys.run(rid), self.keys.results(rid), self.keys.log(rid)):
                 assert self.redis.ttl(name) != -1, f"{name} would stay for ever"

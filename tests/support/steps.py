@@ -47,7 +47,9 @@ class Bench:
             setattr(ctx, name, value)
         return ctx
 
-    async def outcome(self, kind: str, config: Mapping[str, Any], data: Mapping[str, Any] | None = None, **changes: Any) -> Outcome:
+    async def outcome(
+        self, kind: str, config: Mapping[str, Any], data: Mapping[str, Any] | None = None, **changes: Any
+    ) -> Outcome:
         run = kinds()[kind].run
         assert run is not None
         return await run(self.context(data, **changes), config)
@@ -57,7 +59,9 @@ class Bench:
         assert isinstance(outcome, Done)
         return outcome.output
 
-    async def error(self, kind: str, config: Mapping[str, Any], data: Mapping[str, Any] | None = None, **changes: Any) -> StepError:
+    async def error(
+        self, kind: str, config: Mapping[str, Any], data: Mapping[str, Any] | None = None, **changes: Any
+    ) -> StepError:
         with pytest.raises(StepError) as caught:
             await self.outcome(kind, config, data, **changes)
         return caught.value

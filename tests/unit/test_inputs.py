@@ -21,7 +21,9 @@ from aiflow.values import File
 HERE = Path("/nonexistent-project")
 
 
-def convert(pico: Any, given: dict[str, Any], from_text: bool = True, project: Path = HERE, outside: bool = True) -> dict[str, Any]:
+def convert(
+    pico: Any, given: dict[str, Any], from_text: bool = True, project: Path = HERE, outside: bool = True
+) -> dict[str, Any]:
     return convert_inputs(to_json_schema(pico, top_inputs=True), given, from_text=from_text, project=project, outside=outside)
 
 
@@ -101,7 +103,12 @@ def test_nothing_is_converted_inside_of_a_workflow() -> None:
 
 
 def test_defaults_and_optional_inputs() -> None:
-    pico = {"a": {"type": "integer", "default": 80}, "b?": "string", "c?": {"type": "integer"}, "d": {"type": "string", "default": ""}}
+    pico = {
+        "a": {"type": "integer", "default": 80},
+        "b?": "string",
+        "c?": {"type": "integer"},
+        "d": {"type": "string", "default": ""},
+    }
     assert convert(pico, {}) == {"a": 80, "b": None, "c": None, "d": ""}
     assert convert(pico, {"a": "1", "b": "x", "c": "null"}) == {"a": 1, "b": "x", "c": None, "d": ""}
     assert "input `a`" in fault({"a": {"type": "integer", "default": "80"}}, {}).faults["a"]
@@ -109,7 +116,12 @@ def test_defaults_and_optional_inputs() -> None:
 
 def test_faults_of_defaults() -> None:
     schema = to_json_schema(
-        {"a": {"type": "integer", "default": "80"}, "b": {"type": "file", "default": "nowhere.txt"}, "c": {"type": "string", "default": "x"}}, top_inputs=True
+        {
+            "a": {"type": "integer", "default": "80"},
+            "b": {"type": "file", "default": "nowhere.txt"},
+            "c": {"type": "string", "default": "x"},
+        },
+        top_inputs=True,
     )
     assert default_faults(schema) == {"a": 'the default must be an integer, this is the text "80"'}
 
@@ -157,12 +169,14 @@ def test_files(tmp_path: Path) -> None:
 def test_files_that_cannot_be_had(tmp_path: Path) -> None:
     (tmp_path / "talk.mp3").write_bytes(b"")
     os.mkfifo(tmp_path / "pipe")
-    for given, words in {
+    for path, words in {
         "tlk.mp3": "tlk.mp3 does not exist (did you mean talk.mp3?)", ".": ". is a folder", "pipe": "pipe is no regular file",
         "a\0b": "cannot be read", "": "must be the path of a file, this is an empty text", "x" * 5000: "cannot be read",
     }.items():  # fmt: skip
-        assert words in fault({"f": "file"}, {"f": given}, project=tmp_path).faults["f"]
-    assert "input `fs[1]` must be a file" in fault({"fs(array)": "file"}, {"fs": ["talk.mp3", "no"]}, False, tmp_path).faults["fs"]
+        assert words in fault({"f": "file"}, {"f": path}, project=tmp_path).faults["f"]
+    assert (
+        "input `fs[1]` must be a file" in fault({"fs(array)": "file"}, {"fs": ["talk.mp3", "no"]}, False, tmp_path).faults["fs"]
+    )
     assert "this is 3" in fault({"f": "file"}, {"f": 3}, False, tmp_path).faults["f"]
 
 
@@ -192,7 +206,12 @@ def test_json_texts_come_back(value: Any) -> None:
     assert convert({"x": TYPE_OF[type(value)]}, {"x": json.dumps(value)}) == {"x": value}
 
 
-@given(st.text(), st.sampled_from(["integer", "number", "boolean", "array", "object", "date", "datetime", "duration", "url", "email", "file", "null"]))
+@given(
+    st.text(),
+    st.sampled_from(
+        ["integer", "number", "boolean", "array", "object", "date", "datetime", "duration", "url", "email", "file", "null"]
+    ),
+)
 @settings(max_examples=300, deadline=None)
 def test_any_text_is_converted_or_refused(text: str, kind: str) -> None:
     try:

@@ -26,7 +26,10 @@ DOTPROMPT = [
     (
         {"must": "string, needed", "may?": "boolean, not needed"},
         fields(
-            {"must": {"type": "string", "description": "needed"}, "may": {"type": ["boolean", "null"], "description": "not needed"}},
+            {
+                "must": {"type": "string", "description": "needed"},
+                "may": {"type": ["boolean", "null"], "description": "not needed"},
+            },
             ["must"],
         ),
     ),
@@ -54,7 +57,10 @@ DOTPROMPT = [
     ({"properties": {"x": {"type": "string"}}}, {"type": "object", "properties": {"x": {"type": "string"}}}),
     ({"hue?(enum, a hue)": ["RED", "BLUE"]}, fields({"hue": {"enum": ["RED", "BLUE", None], "description": "a hue"}}, [])),
     ({"a": "any", "b?": "any, whatever"}, fields({"a": {}, "b": {"description": "whatever"}}, ["a"])),
-    ({"a": "string, one", "(*)": "any, more"}, fields({"a": {"type": "string", "description": "one"}}, ["a"], {"description": "more"})),
+    (
+        {"a": "string, one", "(*)": "any, more"},
+        fields({"a": {"type": "string", "description": "one"}}, ["a"], {"description": "more"}),
+    ),
     ({"(*)": "number, lucky"}, fields({}, [], {"type": "number", "description": "lucky"})),
 ]
 
@@ -77,7 +83,10 @@ def test_types_of_aiflow() -> None:
 
 def test_every_key_of_inputs_is_a_name() -> None:
     schema = to_json_schema({"type": "string", "properties": "integer", "enum?": "string"}, top_inputs=True)
-    assert schema == fields({"type": {"type": "string"}, "properties": {"type": "integer"}, "enum": {"type": ["string", "null"]}}, ["type", "properties"])
+    assert schema == fields(
+        {"type": {"type": "string"}, "properties": {"type": "integer"}, "enum": {"type": ["string", "null"]}},
+        ["type", "properties"],
+    )
     assert to_json_schema(None, top_inputs=True) == fields({}, [])
 
 
@@ -101,7 +110,9 @@ def test_json_schema_in_inputs_is_kept_and_a_default_makes_it_optional() -> None
 
 
 def test_optional_references_may_be_null() -> None:
-    schema = to_json_schema({"a?": {"$ref": "#/$defs/x"}, "b?": {"type": "string", "enum": ["x"]}, "c?": {"anyOf": [{"type": "string"}]}})
+    schema = to_json_schema(
+        {"a?": {"$ref": "#/$defs/x"}, "b?": {"type": "string", "enum": ["x"]}, "c?": {"anyOf": [{"type": "string"}]}}
+    )
     assert schema["properties"]["a"] == {"anyOf": [{"$ref": "#/$defs/x"}, {"type": "null"}]}
     assert schema["properties"]["b"] == {"type": ["string", "null"], "enum": ["x", None]}
     assert schema["properties"]["c"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
@@ -124,13 +135,25 @@ FAULTS = [
     ({"a(enum)": ["x", "x"]}, ("a(enum)", 1), False, "`x` is there twice", "keep one"),
     ({"a": "string", "a?": "string"}, ("a?",), True, "`a` is there twice", "keep one"),
     ({"a(object)": "string"}, ("a(object)",), False, "needs a map of its fields", "a: string"),
-    ({"a": {"type": "string", "minLenght": 3}}, ("a", "minLenght"), True, "not a word of JSON Schema", "did you mean `minLength`?"),
+    (
+        {"a": {"type": "string", "minLenght": 3}},
+        ("a", "minLenght"),
+        True,
+        "not a word of JSON Schema",
+        "did you mean `minLength`?",
+    ),
     ({"a": {"type": "string", "size": "x"}}, ("a", "size"), True, "not a word of JSON Schema", "type: string, what it is"),
     ({"a": {"type": "string", "pattern": "("}}, ("a", "pattern"), False, "not a regular expression", ""),
     ({"a": {"type": "integer", "minimum": "3"}}, ("a", "minimum"), False, "`minimum` must be a number", "without quotes"),
     ({"a": {"type": "string", "maxLength": -1}}, ("a", "maxLength"), False, "whole number", ""),
     ({"a": {"$ref": "https://x.example/s.json"}}, ("a", "$ref"), False, "only refer to this schema", "#/$defs/name"),
-    ({"a": {"type": "array", "items": {"type": "text"}}}, ("a", "items", "type"), False, "there is no type `text`", "types: string"),
+    (
+        {"a": {"type": "array", "items": {"type": "text"}}},
+        ("a", "items", "type"),
+        False,
+        "there is no type `text`",
+        "types: string",
+    ),
     ({"": "string"}, ("",), True, "the name is missing", "name: type"),
 ]
 
@@ -161,7 +184,9 @@ scalars = st.builds(lambda kind, text: kind + text, st.sampled_from(sorted(TYPES
 picos = st.recursive(
     scalars,
     lambda inner: st.dictionaries(
-        st.builds(lambda n, o, g: n + o + g, names, st.sampled_from(["", "?"]), st.sampled_from(["", "(array)", "(array, d)"])), inner, max_size=4
+        st.builds(lambda n, o, g: n + o + g, names, st.sampled_from(["", "?"]), st.sampled_from(["", "(array)", "(array, d)"])),
+        inner,
+        max_size=4,
     ),
     max_leaves=12,
 )
@@ -178,7 +203,10 @@ def test_what_is_made_is_valid_json_schema(pico: Any) -> None:
 
 json_like = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["string", "type", "enum", "properties"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6) | st.sampled_from(["type", "enum", "(*)", "a?(array)", "items"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=6) | st.sampled_from(["type", "enum", "(*)", "a?(array)", "items"]), inner, max_size=3)
+    ),
     max_leaves=10,
 )
 

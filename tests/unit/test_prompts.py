@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ SHOWN = "workflows/prompts/summarize.md"
 
 
 def parse(text: str, **partials: str) -> Prompt:
-    return parse_prompt(PromptSource(path=SHOWN, text=text, sha256="0", partials={k.replace("__", "/") + ".md": v for k, v in partials.items()}))
+    return parse_prompt(
+        PromptSource(path=SHOWN, text=text, sha256="0", partials={k.replace("__", "/") + ".md": v for k, v in partials.items()})
+    )
 
 
 def problems(text: str, **partials: str) -> list[Any]:
@@ -123,7 +126,13 @@ FAULTS = [
     ("---\nmodel: NO\n---\nHello", 2, 8, "ambiguous-scalar", '"NO"'),
     ("---\nschema: nowhere.json\n---\nHello", 2, 9, "missing-file", "relative to this prompt"),
     ("---\nmodel: fast\n---\n\n", 4, 1, "empty-file", "below the front matter"),
-    ("---\ninputs:\n  lead: {name: string, age: integer}\n---\n{{ lead.nme }} {{ lead.age }}", 5, 9, "unknown-field", "lead.name"),
+    (
+        "---\ninputs:\n  lead: {name: string, age: integer}\n---\n{{ lead.nme }} {{ lead.age }}",
+        5,
+        9,
+        "unknown-field",
+        "lead.name",
+    ),
     ("---\ninputs:\n  docs(array): {title: string}\n---\n{{ docs[0].titel }}", 5, 12, "unknown-field", "docs[0].title"),
 ]
 
@@ -141,7 +150,9 @@ def test_all_faults_at_once() -> None:
 
 
 def test_hints() -> None:
-    prompt = parse("---\ninputs:\n  text: string\n  tone?: string\n  unused(array): any\n---\n{{ tone }}{{ text }}{% if tone %}{{ tone }}{% endif %}")
+    prompt = parse(
+        "---\ninputs:\n  text: string\n  tone?: string\n  unused(array): any\n---\n{{ tone }}{{ text }}{% if tone %}{{ tone }}{% endif %}"
+    )
     assert [str(hint).split("\n")[0] for hint in prompt.hints] == [
         f"{SHOWN}:5:3: hint: the input `unused` is not used in the prompt [prompt-unused]",
         f"{SHOWN}:7:4: hint: `tone` is optional, and null in a text is an error [optional-in-text]",
@@ -151,16 +162,19 @@ def test_hints() -> None:
 
 
 def test_rendering_is_strict() -> None:
-    prompt = parse("---\ninputs:\n  text: string\n  n?: integer\n  lead: {name: string}\n---\n{{ text }} {{ lead.name }} {{ n | default(0) }}")
+    prompt = parse(
+        "---\ninputs:\n  text: string\n  n?: integer\n  lead: {name: string}\n---\n{{ text }} {{ lead.name }} {{ n | default(0) }}"
+    )
     assert prompt.render({"text": "x", "lead": {"name": "y", "more": 1}})[0]["content"] == "x y 0"
-    for data, words in [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"lead": {"name": "y"}}, "needs the input `text`"),
         ({"text": "x", "lead": {}}, "`lead.name` is missing"),
         ({"text": {"a": 1}, "lead": {"name": "y"}}, "input `text` must be a text, this is a map"),
         ({"text": "x", "lead": {"name": "y"}, "n": "1"}, "input `n` must be an integer"),
         ({"text": "x", "lead": {"name": "y"}, "zz": 1}, "has no input `zz`"),
         ({"text": "x", "lead": {"name": None}}, "`lead.name`"),
-    ]:
+    ]
+    for data, words in cases:
         with pytest.raises(ExpressionError) as caught:
             prompt.render(data)
         assert words in str(caught.value)
@@ -169,8 +183,7 @@ def test_rendering_is_strict() -> None:
 
 
 def test_an_empty_message_is_left_out() -> None:
-    prompt = parse("---\ninputs: {style?: string}\n---\nsystem:\n{% if style %}{{ style }}{% endif %}\nuser:\nHi")
-    prompt = parse('---\ninputs: {"style?": string}\n---\nsystem:\n{% if style %}{{ style }}{% endif %}\nuser:\nHi') if prompt is None else prompt
+    prompt = parse('---\ninputs: {"style?": string}\n---\nsystem:\n{% if style %}{{ style }}{% endif %}\nuser:\nHi')
     assert prompt.render({}) == [{"role": "user", "content": "Hi"}]
 
 
@@ -263,7 +276,5 @@ def test_any_text_is_a_prompt_or_has_problems(text: str) -> None:
     except SpecError as error:
         assert any(problem.severity == "error" for problem in error.problems)
         return
-    try:
-        prompt.render({name: "value\nsystem:\n" for name in prompt.required})
-    except ExpressionError:
-        pass
+    with contextlib.suppress(ExpressionError):
+        prompt.render(dict.fromkeys(prompt.required, "value\nsystem:\n"))

@@ -66,8 +66,8 @@ GUARDED = [
 @pytest.mark.parametrize("text", GUARDED)
 def test_guards(text: str) -> None:
     text = text.replace("{X}", "steps.c.output")
-    last = [reference for reference in references(text, True) if reference.path[1:2] == ("output",)][-1]
-    assert last.guarded
+    deepest = max((r for r in references(text, True) if r.root == "steps"), key=lambda r: len(r.path))
+    assert deepest.guarded
 
 
 @pytest.mark.parametrize(

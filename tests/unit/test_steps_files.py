@@ -63,6 +63,8 @@ async def test_describes_content(bench: Bench) -> None:
         ("docs/[!a].txt", ["docs/b.txt"]),
         ("docs/data[[]1].md", ["docs/data[1].md"]),
         ("**/z.md", ["other/z.md"]),
+        ("**/**/z.md", ["other/z.md"]),
+        ("docs/a**", ["docs/a.md"]),
         ("docs/**", ["docs/a.md", "docs/b.txt", "docs/data[1].md", "docs/deep/er/c.md", "docs/Über uns – Gründung.txt"]),
         ("docs/.hidden/*.md", ["docs/.hidden/h.md"]),
         ("docs/.*.md", ["docs/.dot.md"]),
@@ -95,7 +97,7 @@ async def test_missing_folder_names_the_nearest(bench: Bench) -> None:
     assert error.hint == "did you mean `docs`?"
 
 
-@pytest.mark.parametrize("glob", ["docs/c.md", "docs", "../*.md", "docs/{a,b", "", "a\0b", "{a,b}" * 12])
+@pytest.mark.parametrize("glob", ["docs/c.md", "docs", "../*.md", "docs/{a,b", "", "a\0b", "\ud800/*", "[b-a]", "{a,b}" * 12])
 async def test_what_cannot_be(bench: Bench, glob: str) -> None:
     error = await bench.error("files", {"glob": glob})
     assert error.type == "not_found"

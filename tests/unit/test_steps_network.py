@@ -1,6 +1,5 @@
 """Which addresses steps may reach: nothing is contacted that is closed, whatever it is called."""
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -137,4 +136,3 @@ async def test_proxies_of_the_environment_are_not_used(server: Server, tmp_path:
     async with make_session(open_private=True) as session:
         assert (await Bench(tmp_path, session).output("http", {"url": f"{server.url}/text"}))["body"] == "hello"
         assert server.requests[0].headers.get("cookie") is None
-    await asyncio.sleep(0)

@@ -71,7 +71,9 @@ async def test_encodings(bench: Bench, raw: bytes, text: str) -> None:
     assert await read(bench, "x.txt", raw) == text
 
 
-@pytest.mark.parametrize("raw", [b"text\0more", bytes(range(256)), b"\x89PNG\r\n\x1a\n\x00\x01", b"\xff\xfea", b"\x81\x82\x83\x84", b"\x01\x02\x03abc"])
+@pytest.mark.parametrize(
+    "raw", [b"text\0more", bytes(range(256)), b"\x89PNG\r\n\x1a\n\x00\x01", b"\xff\xfea", b"\x81\x82\x83\x84", b"\x01\x02\x03abc"]
+)
 async def test_binary_is_no_text(bench: Bench, raw: bytes) -> None:
     await unreadable(bench, "x.txt", raw)
 
@@ -126,7 +128,8 @@ async def test_yaml_by_the_rules_of_1_2(bench: Bench) -> None:
         "--- 1\n--- 2\n",
         "[" * 100_000,
         "{[a]: 1}",
-        "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(f"{chr(97 + i)}: &{chr(97 + i)} [" + ",".join([f"*{chr(96 + i)}"] * 9) + "]\n" for i in range(1, 12)),
+        "a: &a [x,x,x,x,x,x,x,x,x]\n"
+        + "".join(f"{chr(97 + i)}: &{chr(97 + i)} [" + ",".join([f"*{chr(96 + i)}"] * 9) + "]\n" for i in range(1, 12)),
         "a: &a [*a]",
         "a\0b",
     ],
@@ -264,7 +267,20 @@ async def test_queries(bench: Bench, database: str) -> None:
     assert len(await bench.output("read", by_place)) == 2
 
 
-@pytest.mark.parametrize("query", ["select * from nothing", "drop table leads", "delete from leads", "selec", "", "select :x", "select 1; select 2", "attach 'new.db' as n"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select * from nothing",
+        "drop table leads",
+        "delete from leads",
+        "selec",
+        "",
+        "select :x",
+        "select 1; select 2",
+        "select '\ud800'",
+        "attach 'new.db' as n",
+    ],
+)
 async def test_queries_refused(bench: Bench, database: str, query: str) -> None:
     error = await bench.error("read", {"from": database, "query": query})
     assert error.type == "unreadable"

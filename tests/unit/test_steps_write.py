@@ -192,18 +192,22 @@ async def test_upserts_into_a_table_of_others(bench: Bench) -> None:
     connection.close()
     await table(bench, [{"id": 1, "score": 80, "reason": "big"}], key="id")
     assert rows(bench, "select * from t") == [(1, "Ana", 80, "big")]
-    assert "NOT NULL" in (await bench.error("write", {"to": "sqlite:a.db", "table": "t", "key": "id", "data": [{"id": 2}]})).message
+    assert (
+        "NOT NULL" in (await bench.error("write", {"to": "sqlite:a.db", "table": "t", "key": "id", "data": [{"id": 2}]})).message
+    )
 
 
 async def test_several_columns_as_key_and_odd_names(bench: Bench) -> None:
     for n in (1, 2):
         await table(bench, [{'a"b': 1, "select": "x", "ü n": n}], key=['a"b', "select"])
-    assert rows(bench, 'select * from t') == [(1, "x", 2)]
+    assert rows(bench, "select * from t") == [(1, "x", 2)]
 
 
 async def test_all_or_nothing(bench: Bench) -> None:
     await table(bench, [{"n": 1}])
-    assert (await bench.error("write", {"to": "sqlite:a.db", "table": "t", "data": [{"n": 2}, {"n": 2**70}]})).type == "write_error"
+    assert (
+        await bench.error("write", {"to": "sqlite:a.db", "table": "t", "data": [{"n": 2}, {"n": 2**70}]})
+    ).type == "write_error"
     assert rows(bench, "select n from t") == [(1,)]
 
 

@@ -1,0 +1,31 @@
+"""The checks of a workflow, one module per family (DSL 3.12). Each offers `check(look)` and adds to `look.problems`."""
+
+from __future__ import annotations
+
+from aiflow.language.check import (
+    dead_code,
+    expressions,
+    files,
+    ids,
+    models,
+    python,
+    references,
+    safety,
+    shape,
+    skipped,
+    time,
+    types,
+)
+from aiflow.language.check._inspection import Inspection
+
+FAMILIES = (shape, ids, files, time, expressions, references, types, skipped, dead_code, python, safety, models)
+"""In this order: what a family refuses, later ones leave alone."""
+
+
+def check_all(look: Inspection) -> None:
+    """Every family, one after the other."""
+    for family in FAMILIES:
+        family.check(look)
+
+
+__all__ = ["FAMILIES", "Inspection", "check_all"]

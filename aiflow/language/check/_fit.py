@@ -29,7 +29,7 @@ class Misfit:
     """Where a value does not fit.
 
     Attributes:
-        path: below the value that was asked about.
+        path: below the value that was asked about.  format: that its schema names, e.g. `duration`.
         what: `type`, `enum`, `unknown`, `missing`, `range`, `pattern`, `length`.
         wants: completes "must be ...".  known: names or values that would fit.  name: the key, for unknown and missing.
     """
@@ -39,6 +39,7 @@ class Misfit:
     wants: str = ""
     known: tuple[Any, ...] = ()
     name: str = ""
+    format: str = ""
 
 
 def misfits(value: Any, schema: Mapping[str, Any], *, templates: bool, path: Path = ()) -> Iterator[Misfit]:
@@ -56,7 +57,7 @@ def misfits(value: Any, schema: Mapping[str, Any], *, templates: bool, path: Pat
         yield Misfit(path, "enum", wants_of(schema), tuple(schema["enum"]))
         return
     if not has_type(value, schema.get("type")):
-        yield Misfit(path, "type", wants_of(schema))
+        yield Misfit(path, "type", wants_of(schema), format=str(schema.get("format", "")))
         return
     yield from _inside(value, schema, templates, path)
 
@@ -118,7 +119,8 @@ def _one_of(value: Any, schema: Mapping[str, Any], word: str, templates: bool, p
         yield from min(deeper, key=len)
     else:
         whats = {misfit.what for one in tries for misfit in one}
-        yield Misfit(path, "range" if "range" in whats else "type", wants_of(schema))
+        formats = [misfit.format for one in tries for misfit in one if misfit.format]
+        yield Misfit(path, "range" if "range" in whats else "type", wants_of(schema), format=formats[0] if formats else "")
 
 
 def _inside(value: Any, schema: Mapping[str, Any], templates: bool, path: Path) -> Iterator[Misfit]:

@@ -53,15 +53,18 @@ class Inspection:
         return find_sites(self)
 
     @cached_property
+    def site_at(self) -> dict[Path, Site]:
+        """The expressions by their path."""
+        return {site.path: site for site in self.sites}
+
+    @cached_property
     def types(self) -> Types:
         """What is known of the types of inputs and outputs."""
         from aiflow.language.check._typing import Types
 
         return Types(self)
 
-    def at_key(
-        self, path: Path, message: str, code: str, hint: str = "", severity: Severity = "error", length: int = 0
-    ) -> None:
+    def at_key(self, path: Path, message: str, code: str, hint: str = "", severity: Severity = "error", length: int = 0) -> None:
         """A problem at a key of the document (at the item, for a list)."""
         word = str(path[-1]) if path else ""
         self._add(self.doc.key_at(path), message, code, hint, severity, length or len(word) or 1)
@@ -94,7 +97,5 @@ class Inspection:
             value = value[part]
         return min(len(str(value)), 60) if isinstance(value, (str, int, float)) and "\n" not in str(value) else 1
 
-    def _add(
-        self, place: tuple[int, int], message: str, code: str, hint: str, severity: Severity, length: int
-    ) -> None:
+    def _add(self, place: tuple[int, int], message: str, code: str, hint: str, severity: Severity, length: int) -> None:
         self.problems.append(Problem(self.doc.shown, place[0], place[1], message, code, hint, severity, length))

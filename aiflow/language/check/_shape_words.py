@@ -8,12 +8,15 @@ from typing import Any
 from aiflow.language.check._fit import Misfit
 from aiflow.language.check._inspection import Inspection
 from aiflow.language.check._words import did_you_mean, flow, listed, nearest, said
-from aiflow.language.tree import Node, Path
-from aiflow.language.vocabulary import (
+from aiflow.language.foreign import (
+    FOREIGN_OPTIONS,
     FOREIGN_SENTENCES,
     FOREIGN_STEP,
     FOREIGN_TOP,
     FOREIGN_TOP_SENTENCES,
+)
+from aiflow.language.tree import Node, Path
+from aiflow.language.vocabulary import (
     KIND_ORDER,
     LATER_KINDS,
     LATER_TOP,
@@ -23,25 +26,6 @@ from aiflow.language.vocabulary import (
 )
 from aiflow.steps._kind import StepKind
 from aiflow.steps._registry import kinds
-
-_FOREIGN_OPTIONS: Mapping[str, Mapping[str, str]] = {
-    "http": {"data": "json", "params": "query", "uri": "url", "payload": "json", "content": "body", "output": "save",
-             "verb": "method", "type": "method", "files": "form"},
-    "llm": {"messages": "history", "system_prompt": "system", "output_schema": "schema", "response_format": "schema",
-            "format": "schema", "file": "prompt", "template": "prompt", "prompt_file": "prompt", "user": "text",
-            "files": "attach", "images": "attach", "max_length": "max_tokens", "max_output_tokens": "max_tokens", "temp": "temperature"},
-    "write": {"path": "to", "file": "to", "content": "text", "body": "text", "json": "data", "rows": "data", "mode": "append"},
-    "read": {"path": "from", "file": "from", "url": "from", "sql": "query", "format": "as", "type": "as"},
-    "shell": {"command": "run", "script": "run", "cmd": "run", "dir": "cwd", "working_directory": "cwd", "workdir": "cwd",
-              "shell": "interpreter", "exit_codes": "expect", "artifacts": "files", "outputs": "files"},
-    "embed": {"text": "input", "texts": "input", "data": "input"},
-    "wait": {"seconds": "for", "duration": "for", "time": "for", "till": "until", "tz": "timezone", "zone": "timezone"},
-    "fail": {"error": "message", "reason": "message", "text": "message", "code": "type"},
-    "stop": {"message": "reason", "output": "outputs", "result": "outputs"},
-    "assert": {"condition": "that", "if": "that", "test": "that", "error": "message", "msg": "message"},
-    "files": {"path": "glob", "pattern": "glob", "folder": "glob"},
-}  # fmt: skip
-"""Words of other tools inside the options of a kind and ours for them."""
 
 
 def kind_names() -> list[str]:
@@ -91,8 +75,11 @@ def unknown_step_key(look: Inspection, node: Node, key: Any, value: Any) -> str 
         look.at_key(path, f"unknown key `{text}`", "foreign-word", FOREIGN_SENTENCES[text])
         return ""
     ours = FOREIGN_STEP.get(text)
-    if ours is not None and ours not in node.data and (ours in MODIFIERS or node.kind is None) and (
-        ours in MODIFIERS or ours in kinds()
+    if (
+        ours is not None
+        and ours not in node.data
+        and (ours in MODIFIERS or node.kind is None)
+        and (ours in MODIFIERS or ours in kinds())
     ):
         look.at_key(path, f"unknown key `{text}`", "foreign-word", f"aiflow says: {_translated(text, ours, value)}")
         return ours
@@ -107,7 +94,7 @@ def unknown_option(look: Inspection, node: Node | None, kind: StepKind, key: Any
     properties = kind.schema.get("properties", {})
     where = f"step `{node.id}`: " if node is not None and node.id else ""
     message = f"{where}unknown option `{key}` for `{kind.name}`"
-    ours = _FOREIGN_OPTIONS.get(kind.name, {}).get(str(key))
+    ours = FOREIGN_OPTIONS.get(kind.name, {}).get(str(key))
     if str(key) in MODIFIERS and str(key) not in properties:
         hint = f"`{key}` stands beside `{kind.name}`, not in it" + (
             f": write at the step: {key}: {flow(value)}" if node is not None else ""
@@ -134,7 +121,7 @@ def say_misfit(
     if misfit.what == "missing":
         look.at_value(path, f"`{name}` needs `{misfit.name}`", "missing-key", f"add: {misfit.name}: ...", length=1)
         return
-    if _is_duration(word) and whole and isinstance(value, (int, float)) and not isinstance(value, bool):
+    if misfit.format.endswith("duration") and isinstance(value, (int, float)) and not isinstance(value, bool):
         look.at_value(path, f"{value} has no unit, so it is not a duration", "duration", f"write {value}s (units: s, m, h, d, w)")
         return
     wants = word.wants if whole and word.wants else misfit.wants
@@ -143,8 +130,14 @@ def say_misfit(
         message = f"{full} must be {wants}, not `{value}`"
         look.at_value(path, message, "wrong-type", did_you_mean(value, texts))
         return
-    said_of = f"; {flow(value)} does not say how often" if key == "retry" and isinstance(value, bool) and whole else (
-        f", this is {said(value)}"
+    if misfit.what == "pattern" and isinstance(value, str) and " such as " in wants:
+        message = f"{full} must look like `{wants.partition(' such as ')[2]}`, not `{value}`"
+        look.at_value(path, message, "wrong-type", f"write: {key}: {word.write}" if word.write else "")
+        return
+    said_of = (
+        f"; {flow(value)} does not say how often"
+        if key == "retry" and isinstance(value, bool) and whole
+        else (f", this is {said(value)}")
     )
     look.at_value(path, f"{full} must be {wants or 'something else'}{said_of}", "wrong-type", _remedy(path, misfit, word, value))
 
@@ -160,7 +153,7 @@ def _remedy(path: Path, misfit: Misfit, word: Word, value: Any) -> str:
             return f"write: {key}: {'true' if value.lower() in ('yes', 'on', 'true') else 'false'}"
         if "a list" in wants and "a text" not in wants:
             return f"write: {key}: [{flow(value)}]"
-    if isinstance(value, (int, float)) and wants.startswith("a text"):
+    if isinstance(value, (int, float)) and wants.startswith("a text") and not word.write:
         return f'write: {key}: "{str(value).lower() if isinstance(value, bool) else value}"'
     return f"write: {key}: {word.write}" if word.write and not misfit.path else ""
 
@@ -210,10 +203,6 @@ def _step_takes(node: Node) -> str:
     if node.kind is None:
         return f"a step has one kind ({', '.join(kind_names())}) and modifiers ({', '.join(MODIFIERS)})"
     return f"beside `{node.kind.name}` it takes: {', '.join(MODIFIERS)}"
-
-
-def _is_duration(word: Word) -> bool:
-    return word.schema.get("format") == "aiflow-duration" or word.wants.startswith("a duration")
 
 
 def _number(value: str) -> int | float | None:

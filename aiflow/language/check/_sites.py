@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import nodes
 
+from aiflow.language.bare import unbrace
 from aiflow.language.config import names_prompt
 from aiflow.language.references import Fault, Reference, find_faults, find_references
 from aiflow.language.syntax import ExpressionSyntaxError, has_braces, parse_bare, parse_template, parse_whole
@@ -84,7 +85,7 @@ def item_scope(node: Node) -> Scope:
     if inner.path[0] in ("on_error", "finally"):
         scope["error"] = None
     for outer, role in reversed(chain):
-        if outer.has_each and role != "else":
+        if role != "else":
             scope.update(_body_names(outer))
         if role in ("on_error", "on_timeout"):
             scope["error"] = outer
@@ -92,7 +93,12 @@ def item_scope(node: Node) -> Scope:
 
 
 def _body_names(node: Node) -> dict[str, Node | None]:
-    return {node.item_name: node, "index": node, "previous": node}
+    if node.has_each:
+        return {node.item_name: node, "index": node, "previous": node}
+    if "each" in node.meant or "as" in node.data or "until" in node.data:
+        # Something is wrong with its `each`, and said; its names are not a second fault.
+        return {node.item_name: None, "index": None, "previous": None}
+    return {}
 
 
 @lru_cache(4096)
@@ -100,7 +106,7 @@ def parse_site(text: str, bare: bool) -> nodes.Node | ExpressionSyntaxError:
     """The syntax tree of a text, or what is wrong with it; trees are shared, do not change them."""
     try:
         if bare:
-            return _whole(text) or parse_bare(text)
+            return unbrace(text, "if") or parse_bare(text)
         return _whole(text) or parse_template(text)
     except ExpressionSyntaxError as error:
         return error
@@ -142,7 +148,7 @@ def _defaults(given: Any) -> Iterator[Site]:
 
 def _of_step(look: Inspection, node: Node, around: Scope) -> Iterator[Site]:
     data = node.data
-    body: Scope = {**around, **_body_names(node)} if node.has_each else around
+    body: Scope = {**around, **_body_names(node)}
     for key, value in data.items():
         path = (*node.path, key)
         match key:

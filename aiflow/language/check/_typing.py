@@ -40,6 +40,7 @@ class Types:
         self.look = look
         self._outputs: dict[Node, Type] = {}
         self._results: dict[Node, Type] = {}
+        self._ones: dict[Node, Type] = {}
         self._items: dict[Node, Type] = {}
         self._busy: set[tuple[str, Node]] = set()
 
@@ -50,6 +51,10 @@ class Types:
     def output_of(self, node: Node) -> Type:
         """`steps.ID.output`"""
         return self._once("output", self._outputs, node, self._output)
+
+    def one_output_of(self, node: Node) -> Type:
+        """What one item of an `each` gives, or the step itself."""
+        return self._once("one", self._ones, node, self._one_output)
 
     def item_of(self, node: Node) -> Type:
         """The item of the `each` of a step."""
@@ -67,7 +72,7 @@ class Types:
         return known[node]
 
     def _output(self, node: Node) -> Type:
-        one = self._one_output(node)
+        one = self.one_output_of(node)
         if node.has_each:
             return {"type": "array", "items": one or {}}
         if node.data.get("else") is not None or isinstance(node.data.get("on_error"), list):
@@ -85,8 +90,10 @@ class Types:
     def _item(self, node: Node) -> Type:
         given = node.data.get("each")
         if isinstance(given, list):
-            return {"enum": given} if given and all(isinstance(one, (str, int)) for one in given) else (
-                schemas.of_value(given[0]) if len(given) == 1 else None
+            return (
+                {"enum": given}
+                if given and all(isinstance(one, (str, int)) for one in given)
+                else (schemas.of_value(given[0]) if len(given) == 1 else None)
             )
         if not isinstance(given, str):
             return None
@@ -226,7 +233,7 @@ class Types:
             case "result":
                 return self.result_of(owner)
             case "previous":
-                return self._one_output(owner) if ("output", owner) not in self._busy else None
+                return self.one_output_of(owner)
         return None
 
     def _step_field(self, node: Node | None, name: str | int | None) -> Type:
@@ -277,7 +284,11 @@ class Types:
         given = plain(self.of(node.node, site))
         items = plain(given.get("items")) if given is not None and kind(given) == "array" else None
         if name in _SAME_LIST:
-            return {"type": "array", "items": items or {}} if kind(given) in ("array", None) else (LIST if name != "compact" else None)
+            return (
+                {"type": "array", "items": items or {}}
+                if kind(given) in ("array", None)
+                else (LIST if name != "compact" else None)
+            )
         if name == "reverse":
             return given
         if name in _TO_ITEM:
@@ -301,9 +312,13 @@ class Types:
         other = schemas.of_value("") if not node.args else self.of(node.args[0], site)
         if kind(given) != kind(other):
             return None
-        return given if kind(given) == "object" and not (plain(other) or {}).get("properties") else {"type": kind(given)} if kind(
+        return (
             given
-        ) not in ("object", "array") else given
+            if kind(given) == "object" and not (plain(other) or {}).get("properties")
+            else {"type": kind(given)}
+            if kind(given) not in ("object", "array")
+            else given
+        )
 
     def _sum(self, node: nodes.Add, site: Site) -> Type:
         sides = [kind(self.of(one, site)) for one in (node.left, node.right)]
@@ -328,5 +343,3 @@ def loop_names(site: Site) -> frozenset[str]:
     for loop in site.tree.find_all(nodes.For):
         found |= {name.name for name in [loop.target, *loop.target.find_all(nodes.Name)] if isinstance(name, nodes.Name)}
     return frozenset(found)
-
-

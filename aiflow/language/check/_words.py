@@ -71,8 +71,11 @@ def text_flow(value: str) -> str:
     """A text as YAML on one line, quoted where it must be."""
     if "\n" in value or len(value) > 70:
         return "..."
-    risky = not value or value != value.strip() or value[0] in "{}[]&*!|>%@`'\"#,?-:" or any(
-        part in value for part in (": ", " #", "{{", "{%")
+    risky = (
+        not value
+        or value != value.strip()
+        or value[0] in "{}[]&*!|>%@`'\"#,?-:"
+        or any(part in value for part in (": ", " #", "{{", "{%"))
     )
     if not risky and value.lower() not in ("true", "false", "null", "yes", "no", "on", "off", "~") and not _numeric(value):
         return value

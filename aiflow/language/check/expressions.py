@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from jinja2 import nodes
 
+from aiflow.language.bare import unbrace
 from aiflow.language.check._inspection import Inspection
 from aiflow.language.check._sites import Site
-from aiflow.language.syntax import ExpressionSyntaxError, has_braces, start_of
+from aiflow.language.syntax import ExpressionSyntaxError, start_of
 
 _CONDITIONS = ("if", "retry.if")
 
@@ -17,8 +17,8 @@ _CONDITIONS = ("if", "retry.if")
 def check(look: Inspection) -> None:
     """All faults of expressions."""
     for site in look.sites:
-        if site.bare and has_braces(site.text) and not _one_pair(site.text):
-            _braces(look, site)
+        if site.bare and (wrong := _unbraced(site)) is not None:
+            _syntax(look, site, wrong)
         elif isinstance(site.parsed, ExpressionSyntaxError):
             _syntax(look, site, site.parsed)
         else:
@@ -26,30 +26,23 @@ def check(look: Inspection) -> None:
                 look.at_offset(site.path, fault.offset, fault.message, fault.code, fault.hint, length=fault.length)
             if site.bare and not site.faults and _is_condition(site):
                 _constant(look, site)
-        if site.bare and not site.text.strip():
-            look.wrong.add(site.path)
 
 
 def _is_condition(site: Site) -> bool:
     return site.role in _CONDITIONS or (site.role == "config" and site.node is not None and site.bare)
 
 
-def _one_pair(text: str) -> bool:
-    stripped = text.strip()
-    return stripped.startswith("{{") and stripped.endswith("}}") and stripped.count("{{") == 1 and "{%" not in stripped
-
-
-def _braces(look: Inspection, site: Site) -> None:
-    inner = re.sub(r"\{\{-?\s*(.*?)\s*-?\}\}", r"\1", site.text)
-    what = "as text it would always be true" if _is_condition(site) else "as text it would be no list"
-    hint = f"write: {site.word}: {inner}" if not has_braces(inner) else "write it without braces"
-    look.at_value(site.path, f"`{site.word}` is one expression; {what}", "braces-in-condition", hint)
+def _unbraced(site: Site) -> ExpressionSyntaxError | None:
+    """What is wrong with the braces of a bare expression, in the words of its key."""
+    try:
+        unbrace(site.text, site.word)
+    except ExpressionSyntaxError as error:
+        return error
+    return None
 
 
 def _syntax(look: Inspection, site: Site, error: ExpressionSyntaxError) -> None:
-    if site.bare and not site.text.strip():
-        look.at_value(site.path, f"`{site.word}` is empty", "expression", f"write an expression, or remove `{site.word}`")
-    elif error.offset is None:
+    if error.offset is None:
         look.at_value(site.path, error.message, error.code, error.hint)
     else:
         look.at_offset(site.path, error.offset, error.message, error.code, error.hint, length=error.length)

@@ -57,7 +57,10 @@ def _item_name(look: Inspection, node: Node) -> None:
         if outer.has_each and outer.item_name == given and _inside_body(node, outer):
             line = look.line_of((*outer.path, "as") if "as" in outer.data else (*outer.path, "each"))
             look.at_value(
-                path, f"`{given}` is already the item of the `each` on line {line}", "shadowed-name", "give this item another name"
+                path,
+                f"`{given}` is already the item of the `each` on line {line}",
+                "shadowed-name",
+                "give this item another name",
             )
 
 
@@ -79,7 +82,9 @@ def _form(look: Inspection, path: Path, given: str, key: str, what: str) -> bool
         path,
         f"`{given}` cannot be {what}: {_why(given)}",
         "bad-id",
-        f"write: {key}: {better}" if better else "an id begins with a small letter; then small letters, digits and _ (64 at most)",
+        f"write: {key}: {better}"
+        if better
+        else "an id begins with a small letter; then small letters, digits and _ (64 at most)",
     )
     return False
 

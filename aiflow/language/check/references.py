@@ -6,23 +6,22 @@ import re
 
 from aiflow.language.check._inspection import Inspection
 from aiflow.language.check._reach import reach
+from aiflow.language.check._reference_words import EVERYWHERE, STEP_FIELDS, name_hint, unreachable
 from aiflow.language.check._sites import ONCE, Site
-from aiflow.language.check._words import did_you_mean, listed, nearest, path_text
-from aiflow.language.filters import FUNCTIONS
+from aiflow.language.check._words import listed, nearest, path_text
 from aiflow.language.references import Reference
 from aiflow.language.tree import Node
-
-STEP_FIELDS = ("output", "status", "error", "errors", "attempts", "usage")
-"""What `steps.ID` has."""
-
-EVERYWHERE = ("inputs", "steps", "event", "run", "env", "secrets")
-"""Names that every expression may use (`secrets` where the safety checks allow it)."""
 
 
 def check(look: Inspection) -> None:
     """All faults of references."""
     for site in look.sites:
+        early: set[str] = set()
         for reference in site.references:
+            if reference.root in early:
+                continue
+            if _is_too_early(site, reference):
+                early.add(reference.root)
             match reference.root:
                 case "steps" if site.role != "defaults":
                     _step(look, site, reference)
@@ -49,7 +48,7 @@ def _step(look: Inspection, site: Site, reference: Reference) -> None:
         return
     found = reach(target, site.node, site.role)
     if found.code:
-        _say(look, site, reference, *_unreachable(look, found.code, found.around, target, site))
+        _say(look, site, reference, *unreachable(look, found.code, found.around, target, site))
     elif len(path) < 2 or path[1] not in STEP_FIELDS:
         _no_output(look, site, reference, path[0])
 
@@ -79,48 +78,6 @@ def _no_output(look: Inspection, site: Site, reference: Reference, name: str) ->
     _say(look, site, reference, message, "missing-output", f"write: {fixed}")
 
 
-def _unreachable(look: Inspection, code: str, around: Node | None, target: Node, site: Site) -> tuple[str, str, str]:
-    """Message, code and hint for a step that exists but not for this place."""
-    name = target.id
-    line = look.line_of((*target.path, "id"))
-    here = f"`{site.node.id}`" if site.node is not None and site.node.id else "this step"
-    match code:
-        case "itself":
-            hint = "in `output` the result of the step is `result`" if site.role == "output" else (
-                "in `each` with `concurrency: 1` the output before is `previous`" if target.has_each else ""
-            )
-            return f"step `{name}` cannot use its own output", "later-step", hint
-        case "around":
-            return f"step `{name}` is still running here, so it has no output yet", "later-step", "use the steps inside it"
-        case "inside-each":
-            assert around is not None
-            each = f"`{around.id}`" if around.id else f"the `each` on line {look.line_of((*around.path, 'each'))}"
-            whole = f"steps.{around.id}.output" if around.id else "steps.ID.output (give the step with `each` an `id`)"
-            hint = f"use the list of all items: {whole}"
-            return f"step `{name}` runs once per item of {each}, so outside there is no single output", "inside-each", hint
-        case "other-branch":
-            one, other = ("do", "else") if target.path[: len(site.node.path)] and _in_else(site.node, around) else ("else", "do")
-            return (
-                f"step `{name}` is in the `{one}`, and `{other}` runs instead of it",
-                "other-branch",
-                f"use it in the same branch as {here}, or after both",
-            ) if site.node is not None else (f"step `{name}` is not known here", "other-branch", "")
-        case "outputs":
-            word = str(target.path[0])
-            return f"step `{name}` is in `{word}`, which `outputs` cannot use", "later-step", "use a step of `steps`"
-        case "handler":
-            return f"step `{name}` runs only afterwards (line {line}), so it has no output yet", "later-step", ""
-    subject = f"above {here}" if here != "this step" else "above this step"
-    message = f"step `{name}` runs after this one (line {line}), so it has no output yet"
-    return message, "later-step", f"move `{name}` {subject}"
-
-
-def _in_else(node: Node | None, around: Node | None) -> bool:
-    while node is not None and node.parent is not around:
-        node = node.parent
-    return node is not None and node.role == "else"
-
-
 def _input(look: Inspection, site: Site, reference: Reference) -> None:
     names = look.definitions.input_names
     if not reference.path or not isinstance(reference.path[0], str) or look.definitions.inputs_open:
@@ -146,13 +103,21 @@ def _name(look: Inspection, site: Site, reference: Reference) -> None:
         _previous(look, site, reference)
     if name in site.scope or name in EVERYWHERE and not (name == "steps") or (name == "step" and node is not None):
         return
-    if node is not None and site.role in ONCE and node.has_each and name in (node.item_name, "index", "previous"):
+    if node is not None and _is_too_early(site, reference):
         _item_too_early(look, site, reference, node)
         return
     if name == "steps":
         _say(look, site, reference, "`defaults` are laid under many steps and cannot use the output of one", "unknown-name")
         return
-    _say(look, site, reference, f"there is no name `{name}` here", "unknown-name", _name_hint(look, site, reference))
+    _say(look, site, reference, f"there is no name `{name}` here", "unknown-name", name_hint(look, site, reference))
+
+
+def _is_too_early(site: Site, reference: Reference) -> bool:
+    """Whether it names what the `each` of the step makes, before it begins."""
+    node, name = site.node, reference.root
+    if node is None or site.role not in ONCE or not node.has_each or name in site.scope:
+        return False
+    return name in (node.item_name, "index", "previous")
 
 
 def _previous(look: Inspection, site: Site, reference: Reference) -> None:
@@ -168,7 +133,7 @@ def _item_too_early(look: Inspection, site: Site, reference: Reference, node: No
     if site.role == "each":
         _say(look, site, reference, f"`each` makes the `{name}`, so there is none in it yet", "unknown-name")
         return
-    each = str(node.data["each"])
+    each = str(node.data["each"]) if isinstance(node.data["each"], str) else "[...]"
     simple = re.fullmatch(
         rf"\s*{re.escape(name)}\.(\w+)\s*(==|!=|>=|<=|>|<)\s*('[^']*'|\"[^\"]*\"|-?[\d.]+|true|false|inputs\.\w+)\s*", site.text
     )
@@ -178,45 +143,5 @@ def _item_too_early(look: Inspection, site: Site, reference: Reference, node: No
     elif re.fullmatch(rf"\s*{re.escape(name)}\.\w+\s*", site.text):
         hint = f'filter the list: each: {each} | selectattr("{site.text.strip().split(".")[1]}")'
     else:
-        hint = f"filter the list in `each`, or ask inside: each: {each}, do: [{{if: {site.text.strip()}, ...}}]"
+        hint = "filter the list in `each`, or put the step into a `do` with this `each`, and the `if` on the step inside"
     _say(look, site, reference, f"`if` is asked once, before the `each` starts, so there is no `{name}` yet", "item-in-if", hint)
-
-
-def _name_hint(look: Inspection, site: Site, reference: Reference) -> str:
-    name = reference.root
-    path = path_text("", reference.path)
-    special = {
-        "item": "`item` is known inside a step with `each`",
-        "index": "`index` is known inside a step with `each`",
-        "previous": "`previous` is known inside a step with `each` and `concurrency: 1`",
-        "result": "`result` is known in `output`; elsewhere write: steps.ID.output",
-        "error": "`error` is known in the steps of `on_error` and in `retry.if`",
-        "input": "did you mean `inputs`?",
-        "True": "write: true",
-        "False": "write: false",
-        "None": "write: null",
-        "undefined": "write: null",
-        "nil": "write: null",
-    }
-    if name == "item" and site.scope and (names := [one for one, node in site.scope.items() if node is not None and one not in special]):
-        return f"the item is called `{names[-1]}` here"
-    if name in special and name not in look.definitions.input_names and name not in look.tree.by_id:
-        return special[name]
-    if name in look.tree.by_id:
-        rest = path if reference.path[:1] and reference.path[0] in STEP_FIELDS else f".output{path}"
-        return f"did you mean `steps.{name}{rest}`?"
-    if name in look.definitions.input_names:
-        return f"did you mean `inputs.{name}{path}`?"
-    if name in FUNCTIONS:
-        return f"`{name}` is a function, write: {name}()"
-    loops = [one.item_name for one in look.tree.nodes if one.has_each]
-    if name in loops:
-        return f"`{name}` is known only inside its `each`"
-    known = [*EVERYWHERE, "step", *site.scope]
-    near = nearest(name, known)
-    if near:
-        return f"did you mean `{near}`?"
-    near = nearest(name, [*look.definitions.input_names, *look.tree.by_id])
-    if near:
-        return f"did you mean `{'inputs' if near in look.definitions.input_names else 'steps'}.{near}{'' if near in look.definitions.input_names else '.output'}`?"
-    return did_you_mean(name, known, f"a text needs quotes: '{name}'; known here: {listed(known)}")

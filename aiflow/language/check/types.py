@@ -8,15 +8,20 @@ from jinja2 import nodes
 
 from aiflow.language.check import _schemas as schemas
 from aiflow.language.check._inspection import Inspection
+from aiflow.language.check._reference_words import STEP_FIELDS
 from aiflow.language.check._schemas import NoField, Type, kind, say
 from aiflow.language.check._sites import Site
 from aiflow.language.check._typing import loop_names
 from aiflow.language.check._words import listed, nearest, path_text, reference_text
-from aiflow.language.check.references import STEP_FIELDS
 from aiflow.language.references import Reference
 from aiflow.language.syntax import offset_of, start_of
 
 _NUMBERS = ("integer", "number")
+_OTHER_STATUS = {
+    "success": "ok", "succeeded": "ok", "completed": "ok", "complete": "ok", "done": "ok", "error": "failed", "failure": "failed",
+    "timeout": "timed_out", "canceled": "cancelled",
+}  # fmt: skip
+"""What other tools call the status of a step."""
 _ORDER = {"gt": ">", "gteq": ">=", "lt": "<", "lteq": "<="}
 
 
@@ -103,9 +108,11 @@ def _list(look: Inspection, site: Site) -> None:
         case "null":
             hint = "name a step or an input that gives a list"
         case _:
-            hint = f"for one item drop `each`; for many declare: {written.split('.')[1]}(array): {what}" if written.startswith(
-                "inputs."
-            ) else "for one item drop `each`"
+            hint = (
+                f"for one item drop `each`; for many declare: {written.split('.')[1]}(array): {what}"
+                if written.startswith("inputs.")
+                else "for one item drop `each`"
+            )
     look.at_value(site.path, f"`each` needs a list, and {written} is {say(found)}", "not-a-list", hint)
 
 
@@ -156,10 +163,13 @@ def _in_list(look: Inspection, site: Site, node: nodes.Compare, left: nodes.Expr
 
 def _never(look: Inspection, site: Site, left: nodes.Expr, right: nodes.Const, values: list[Any], sign: str) -> None:
     shown = _shown(right)
-    near = nearest(right.value, [one for one in values if isinstance(one, str)]) if isinstance(right.value, str) else None
+    near = _OTHER_STATUS.get(str(right.value)) if "outcome_unknown" in values else None
+    near = near or nearest(right.value, [one for one in values if isinstance(one, str)]) if isinstance(right.value, str) else None
     always = "never" if sign == "eq" else "always something else than"
     message = f"{_expression(left)} is one of {listed(map(str, values))}; {always} {shown}"
-    look.at_offset(site.path, offset_of(right), message, "never-equal", f"did you mean '{near}'?" if near else "", length=len(shown))
+    look.at_offset(
+        site.path, offset_of(right), message, "never-equal", f"did you mean '{near}'?" if near else "", length=len(shown)
+    )
 
 
 def _same_type(left: nodes.Expr, right: nodes.Expr, first: str) -> str:
@@ -168,7 +178,12 @@ def _same_type(left: nodes.Expr, right: nodes.Expr, first: str) -> str:
             return f"write the number without quotes: {float(right.value):g}"
         except ValueError:
             return ""
-    if isinstance(right, nodes.Const) and first == "string" and isinstance(right.value, (int, float)) and not isinstance(right.value, bool):
+    if (
+        isinstance(right, nodes.Const)
+        and first == "string"
+        and isinstance(right.value, (int, float))
+        and not isinstance(right.value, bool)
+    ):
         return f"write: {_expression(left)} | float, or compare with the text '{right.value}'"
     if isinstance(right, nodes.Const) and first == "boolean" and isinstance(right.value, str):
         return f"write: {_expression(left)}, or: not {_expression(left)}"

@@ -1,0 +1,130 @@
+"""One run followed from one process: a worker beside the view, an orderly end, and the result printed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiflow.cli._errors import EXIT_INTERRUPTED, say, silence_stdout
+from aiflow.cli._follow import AFTER_S, GRACE_S, View, follow, make_view, show_logs
+from aiflow.cli._options import out, out_json
+from aiflow.cli._result import failure_lines, find, result_lines, run_json
+from aiflow.cli._signals import Interrupts
+
+if TYPE_CHECKING:
+    from aiflow.app import App
+    from aiflow.inspector import RunInfo
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How a run is followed and printed."""
+
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    no_wait: bool = False
+
+
+class Session:
+    """`async with Session(app, wishes) as session`: a worker works while it is open.
+
+    Attributes: view: where notices go.  stopped: set after a signal.
+    """
+
+    def __init__(self, app: App, wishes: Wishes) -> None:
+        self.app = app
+        self.wishes = wishes
+        self.view: View = make_view(wishes.quiet)
+        self.interrupts = Interrupts(self._first, self._second)
+
+    async def __aenter__(self) -> Session:
+        show_logs(self.view, self.wishes.verbose)
+        for warning in self.app.warnings:
+            self.view.note(f"warning: {warning}")
+        self.interrupts.__enter__()
+        try:
+            self._worker = self.app.worker()
+            await self._worker.start()
+        except BaseException:
+            self.interrupts.__exit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        try:
+            await self._worker.stop(GRACE_S if self.interrupts.asked.is_set() else AFTER_S)
+        finally:
+            self.view.close()
+            self.interrupts.__exit__(None, None, None)
+
+    async def follow(self, rid: str) -> RunInfo | None:
+        """The run at its end, or None when it was interrupted."""
+        try:
+            return await follow(self.app, rid, self.view, self.interrupts, no_wait=self.wishes.no_wait)
+        finally:
+            self.view.close()
+
+    def _first(self) -> None:
+        self.view.close()
+        say("\nstopping: running steps get 5 s to finish; press Ctrl-C again to end at once")
+
+    def _second(self) -> None:
+        self.view.close()
+
+
+async def follow_to_end(app: App, rid: str, session: Session) -> int:
+    """Follow a run, print what it gave; the exit code. Call inside the session."""
+    info = await session.follow(rid)
+    if info is None:
+        return await _interrupted(app, rid, session.wishes)
+    return await print_result(app, info, session.wishes)
+
+
+async def _interrupted(app: App, rid: str, wishes: Wishes) -> int:
+    info = await app.inspector.run(rid)
+    if info is not None and wishes.as_json:
+        _printed(lambda: out_json(run_json(info)))
+    return EXIT_INTERRUPTED
+
+
+def say_safe(rid: str) -> None:
+    """After an interruption: nothing is lost, and how to go on."""
+    say(f"run {rid} is safe: everything finished so far is kept\n  go on: aiflow resume {rid}")
+
+
+async def print_result(app: App, info: RunInfo, wishes: Wishes) -> int:
+    """Print a run that has ended (or waits, with --no-wait); the exit code."""
+    root: Path = app.settings.root
+    failed = info.status in ("failed", "cancelled")
+    if wishes.as_json:
+        _printed(lambda: out_json(run_json(info)))
+        return 1 if failed else 0
+    if failed:
+        say("\n".join(failure_lines(info, root, info.run_id)))
+        return 1
+    if info.is_open:
+        say(f"run {info.run_id} is {info.status}\n  follow it: aiflow resume {info.run_id}")
+        return 0
+    if info.status == "stopped":
+        say(f"stopped: {await _stop_reason(app, info.run_id)}")
+    lines = result_lines(info, await find(app.inspector, info), root, info.run_id)
+    _printed(lambda: out("\n".join(lines)))
+    return 0
+
+
+async def _stop_reason(app: App, rid: str) -> str:
+    from aiflow.cli._text import one_line
+
+    reasons = [one.get("reason", "") for one in await app.inspector.journal(rid) if one["event"] == "run_stopped"]
+    return one_line(reasons[-1]) if reasons else "the workflow asked for it"
+
+
+def _printed(print_it: object) -> None:
+    """Print; a reader that has gone away does not change the exit code of the run."""
+    assert callable(print_it)
+    try:
+        print_it()
+    except BrokenPipeError:
+        silence_stdout()

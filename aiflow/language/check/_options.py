@@ -1,0 +1,187 @@
+"""What stands behind the key of a kind, and lists of steps: their shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiflow.language.check._fit import has_type, misfits
+from aiflow.language.check._inspection import Inspection
+from aiflow.language.check._shape_words import hint_for_kind, say_misfit, unknown_option
+from aiflow.language.check._words import flow, nearest, said
+from aiflow.language.config import kind_defaults
+from aiflow.language.tree import Node, Path
+from aiflow.language.vocabulary import LATER_KINDS, LATER_MODIFIERS, LATER_OPTIONS, MODIFIERS, ONE_OF, Word
+from aiflow.steps._kind import StepKind
+from aiflow.steps._registry import kinds
+
+
+def step_list(look: Inspection, steps: Any, path: Path, word: str) -> None:
+    """A list of steps: that it is one, and that what is in it are steps."""
+    if not isinstance(steps, list):
+        no_list(look, steps, path, word)
+        return
+    if not steps and word != "steps":
+        look.at_value(path, f"`{word}` has no steps", "wrong-type", "write a step, or remove it")
+    for index, step in enumerate(steps):
+        if isinstance(step, dict) and step:
+            continue
+        what = "an empty map" if step == {} else "nothing" if step is None else said(step)
+        hint = ""
+        if isinstance(step, str):
+            near = nearest(step.split(":")[0], [*kinds(), *MODIFIERS])
+            hint = f"write: - {near}: ..." if near else "write for example: - llm: prompts/summarize.md"
+        elif isinstance(step, list):
+            hint = "one list is enough; for a block write: - do: [...]"
+        look.at_value((*path, index), f"a step is a map such as `llm: ...`, this is {what}", "wrong-type", hint)
+
+
+def no_list(look: Inspection, steps: Any, path: Path, word: str) -> None:
+    if isinstance(steps, dict) and steps:
+        key, value = next(iter(steps.items()))
+        if any(one in kinds() or one in MODIFIERS or one in LATER_KINDS for one in steps):
+            look.at_value(
+                path,
+                f"`{word}` must be a list of steps, this is one step",
+                "list-expected",
+                f"put a dash before it: - {key}: {flow(value)}",
+                length=len(str(key)),
+            )
+            return
+        hint = f"give each step a dash; a name goes into `id`: - id: {key}"
+        look.at_value(path, f"`{word}` must be a list of steps, this is a map", "list-expected", hint, length=len(str(key)))
+        return
+    choices = "`continue`, `stop`, or " if word in ("on_error", "on_timeout") and len(path) > 1 else ""
+    look.at_value(
+        path,
+        f"`{word}` must be {choices}a list of steps, this is {said(steps)}",
+        "list-expected",
+        f"write: {word}:\n        - ...",
+    )
+
+
+def check_kind(look: Inspection, node: Node, kind: StepKind) -> None:
+    """What a step writes behind the key of its kind."""
+    path, value = (*node.path, kind.name), node.data[kind.name]
+    if kind.lists and not isinstance(value, dict):
+        step_list(look, value, path, kind.name)
+        return
+    if kind.lists and not any(word in value for word in kind.lists):
+        no_list(look, value, path, kind.name)
+        return
+    if kind.whole:
+        if not isinstance(value, dict):
+            look.at_value(path, f"`{kind.name}` must be a map of values, this is {said(value)}", "wrong-type",
+                          f"write: {kind.name}: {{name: {flow(value)}}}")  # fmt: skip
+        return
+    if isinstance(value, dict) and (kind.short_schema or {}).get("type") != "object":
+        _options(look, node, kind, value, path)
+    else:
+        _short(look, kind, value, path)
+
+
+def _short(look: Inspection, kind: StepKind, value: Any, path: Path) -> None:
+    if kind.short is None:
+        options = ", ".join(kind.schema.get("required", ())) or ", ".join(list(kind.schema.get("properties", {}))[:3])
+        look.at_value(path, f"`{kind.name}` must be a map of options ({options} ...), this is {said(value)}", "wrong-type")
+        return
+    schema = kind.short_schema or kind.schema.get("properties", {}).get(kind.short, {})
+    word = Word(schema, "")
+    if value is None:
+        look.at_value(path, f"`{kind.name}` has no value", "wrong-type", hint_for_kind(kind))
+        return
+    for misfit in misfits(value, schema, templates=True):
+        say_misfit(look, (*path, *misfit.path), misfit, kind.name, word, value_below(value, misfit.path), whole=not misfit.path)
+        return
+    layers = (look.settings.defaults, as_map(look.data.get("defaults")))
+    _missing(look, kind, {kind.short: value, **kind_defaults(kind, *layers)}, path)
+
+
+def _options(look: Inspection, node: Node, kind: StepKind, value: Mapping[str, Any], path: Path) -> None:
+    later = LATER_OPTIONS.get(kind.name, frozenset())
+    for key in value:
+        if key in later and key not in kind.schema.get("properties", {}):
+            not_yet(look, (*path, key), key)
+    given = {key: one for key, one in value.items() if key not in later and key not in kind.lists}
+    _fit_options(look, node, kind, given, path)
+    layers = (look.settings.defaults, as_map(look.data.get("defaults")))
+    _missing(look, kind, {**kind_defaults(kind, *layers), **given}, path)
+
+
+def _fit_options(look: Inspection, node: Node | None, kind: StepKind, given: Mapping[str, Any], path: Path) -> None:
+    properties = kind.schema.get("properties", {})
+    for key, one in given.items():
+        where = (*path, key)
+        if key not in properties:
+            if kind.schema.get("additionalProperties", False) is False:
+                unknown_option(look, node, kind, key, one, where)
+            continue
+        if one is None and not has_type(None, properties[key].get("type")):
+            continue
+        schema = properties[key]
+        if key == "schema" and key in kind.fixed:
+            continue
+        for misfit in misfits(one, schema, templates=key not in kind.fixed):
+            say_misfit(look, (*where, *misfit.path), misfit, key, Word(schema, ""), value_below(one, misfit.path),
+                       whole=not misfit.path, of=kind.name)  # fmt: skip
+            break
+
+
+def _missing(look: Inspection, kind: StepKind, config: Mapping[str, Any], path: Path) -> None:
+    """Required options, and those of which one must be there. Those that a misspelt option stands for are not missing."""
+    known = kind.schema.get("properties", {})
+    config = {nearest(key, known) or key if key not in known else key: one for key, one in config.items()}
+    schema = kind.schema
+    for key in schema.get("required", ()):
+        if config.get(key) is None:
+            look.at_key(path, f"`{kind.name}` needs `{key}`", "missing-key", f"add: {key}: ...")
+            return
+    _one_of(look, kind, config, path)
+
+
+def _one_of(look: Inspection, kind: StepKind, config: Mapping[str, Any], path: Path) -> None:
+    if kind.name not in ONE_OF:
+        return
+    words, needed = ONE_OF[kind.name]
+    present = [word for word in words if word in config]
+    if len(present) > 1:
+        what = " or ".join(f"`{word}`" for word in words)
+        message = f"`{kind.name}` takes {what}, this has `{present[0]}` and `{present[1]}`"
+        look.at_key((*path, present[1]), message, "wrong-type", "keep one of them")
+    elif not present and (needed or not config.keys() & {"at", "history", "url"}):
+        what = " or ".join(f"`{word}`" for word in words)
+        look.at_key(path, f"`{kind.name}` needs {what}", "missing-key", f"add: {words[0]}: ...")
+
+
+def kind_default(look: Inspection, kind: StepKind, value: Any, path: Path) -> None:
+    """`defaults.KIND`"""
+    if not isinstance(value, dict):
+        look.at_value(path, f"`defaults.{kind.name}` must be a map of options, this is {said(value)}", "wrong-type")
+        return
+    given = {}
+    for key, one in value.items():
+        if key in LATER_MODIFIERS or key in LATER_OPTIONS.get(kind.name, ()):
+            not_yet(look, (*path, key), key)
+        else:
+            given[key] = one
+    _fit_options(look, None, kind, given, path)
+
+
+def not_yet(look: Inspection, path: Path, key: str) -> None:
+    """Refuse a key of the language that is not built yet."""
+    look.at_key(path, f"`{key}` is not available in this version yet", "not-yet")
+    look.wrong.add(path)
+
+
+def value_below(value: Any, path: Path) -> Any:
+    """The value at a path below another, None where there is none."""
+    for part in path:
+        if not isinstance(value, (dict, list)) or (isinstance(value, dict) and part not in value):
+            return None
+        value = value[part]  # type: ignore[index]
+    return value
+
+
+def as_map(value: Any) -> dict[str, Any]:
+    """The value, or an empty map when it is none."""
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,60 @@
+"""Models: that one is named for each step that needs one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiflow.language.check._inspection import Inspection
+from aiflow.language.check._words import nearest
+from aiflow.language.config import kind_defaults, long_form, with_defaults
+from aiflow.language.tree import Node, Path
+
+_ASKING = ("llm", "embed")
+
+
+def check(look: Inspection) -> None:
+    """Steps without a model, names that are neither an alias nor a provider's."""
+    for node in look.tree.nodes:
+        if node.kind is not None and node.kind.name in _ASKING:
+            _step(look, node)
+    defaults = look.data.get("defaults")
+    for kind in _ASKING:
+        given = defaults.get(kind) if isinstance(defaults, dict) else None
+        if isinstance(given, dict):
+            _names(look, ("defaults", kind, "model"), given.get("model"))
+
+
+def _step(look: Inspection, node: Node) -> None:
+    assert node.kind is not None
+    path: Path = (*node.path, node.kind.name)
+    if look.is_wrong(path):
+        return
+    value = node.data[node.kind.name]
+    config = long_form(node.kind, value, look.file.parent)
+    options: Mapping[str, Any] = {}
+    if node.kind.name == "llm" and "prompt" in config:
+        prompt = look.definitions.prompt_at(config["prompt"])
+        if prompt is None:
+            return
+        options = prompt.options
+    layers = (look.settings.defaults, look.data.get("defaults") or {})
+    full = {**options, **with_defaults(config, kind_defaults(node.kind, *layers), options)}
+    if not full.get("model"):
+        alias = next(iter(look.settings.models), "")
+        hint = f"write: model: {alias or 'openai/gpt-4o-mini'}, or for all: defaults: {{{node.kind.name}: {{model: ...}}}}"
+        look.at_key(path, f"no model is named for this `{node.kind.name}`", "no-model", hint)
+    elif isinstance(value, dict):
+        _names(look, (*path, "model"), value.get("model"))
+
+
+def _names(look: Inspection, path: Path, given: Any) -> None:
+    """A name without a provider must be an alias; a near miss of one is a typing error."""
+    names = given if isinstance(given, list) else [given]
+    for index, name in enumerate(names):
+        if not isinstance(name, str) or "{{" in name or "/" in name or name in look.settings.models:
+            continue
+        near = nearest(name, look.settings.models)
+        if near:
+            where = (*path, index) if isinstance(given, list) else path
+            look.at_value(where, f"aiflow.yaml has no model `{name}`", "unknown-model", f"did you mean `{near}`?")

@@ -1,0 +1,69 @@
+"""A workflow file to a checked `Workflow`, or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aiflow.errors import SpecError
+from aiflow.language.check import Inspection, check_all
+from aiflow.language.definitions import Definitions
+from aiflow.language.load import Document, decode_source, read_document
+from aiflow.language.model import Workflow
+from aiflow.language.problems import Problem
+from aiflow.language.tree import plant
+from aiflow.settings import Settings
+
+
+def load_workflow(path: Path, settings: Settings) -> Workflow:
+    """Read, check and build a workflow.
+
+    Raises: SpecError: with all problems of the file and of the prompts and schemas it names.
+    """
+    look, problems = _look_at(path, settings)
+    if look is None or any(problem.severity == "error" for problem in problems):
+        raise SpecError(problems)
+    from aiflow.language.build import build
+
+    return build(look)
+
+
+def check_workflow(path: Path, settings: Settings) -> list[Problem]:
+    """All faults and hints, sorted by file, line and column. An empty list: it can be run."""
+    return _look_at(path, settings)[1]
+
+
+def _look_at(path: Path, settings: Settings) -> tuple[Inspection | None, list[Problem]]:
+    path = path.absolute()
+    shown = Definitions(settings.root, path, None).shown(path)
+    try:
+        raw = path.read_bytes()
+    except IsADirectoryError:
+        return None, [Problem(shown, 1, 1, "this is a folder, not a workflow file", "missing-file")]
+    except OSError as error:
+        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+        return None, [Problem(shown, 1, 1, f"{shown} {reason}", "missing-file")]
+    try:
+        text = decode_source(raw, shown)
+    except SpecError as error:
+        return None, error.problems
+    document, faults = read_document(text, shown)
+    if document is None:
+        return None, faults
+    look = inspect(document, path, settings)
+    return look, _merged(faults, look.problems)
+
+
+def inspect(document: Document, path: Path, settings: Settings) -> Inspection:
+    """All checks of one document."""
+    data = document.data if isinstance(document.data, dict) else {}
+    definitions = Definitions(settings.root, path, data.get("inputs"))
+    look = Inspection(document, plant(document.data), settings, path, definitions)
+    check_all(look)
+    return look
+
+
+def _merged(faults: list[Problem], found: list[Problem]) -> list[Problem]:
+    """Faults of the YAML and of its meaning; where the YAML is broken, what it seems to mean on that line is left out."""
+    broken = {(fault.file, fault.line) for fault in faults}
+    kept = [problem for problem in found if (problem.file, problem.line) not in broken]
+    return sorted({*faults, *kept}, key=lambda one: (one.file, one.line, one.column, one.code, one.message))
