@@ -168,17 +168,21 @@ class Inspector:
             self._plans[version] = msgspec.json.decode(raw, type=Workflow)
         return self._plans[version]
 
-    async def steps(self, rid: str, prefix: str = "") -> AsyncIterator[StepInfo]:
-        """Recorded steps in the order of the file, items in their order; `prefix` keeps those at or below a path."""
+    async def steps(self, rid: str, prefix: str = "", only: list[str] | None = None) -> AsyncIterator[StepInfo]:
+        """Recorded steps in the order of the file, items in their order.
+
+        Args: prefix: keeps those at or below a path.  only: these paths, without looking at the others.
+        """
         info = await self.run(rid)
         if info is None:
             raise RunError(f"there is no run {rid}", "list them with: aiflow runs")
         kinds = {path: (place, step) for place, (path, step) in enumerate(walk_paths(await self.workflow(info.version)))}
-        paths = []
-        async for raw in self._reader.hscan_iter(self._keys.results(rid), count=PAGE, no_values=True):
-            path = raw.decode()
-            if not prefix or path == prefix or path.startswith((prefix + ".", prefix + "[")):
-                paths.append(path)
+        paths = list(only or [])
+        if only is None:
+            async for raw in self._reader.hscan_iter(self._keys.results(rid), count=PAGE, no_values=True):
+                path = raw.decode()
+                if not prefix or path == prefix or path.startswith((prefix + ".", prefix + "[")):
+                    paths.append(path)
         paths.sort(key=lambda path: _order(path, kinds))
         for first in range(0, len(paths), PAGE):
             part = paths[first : first + PAGE]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from typing import Any
 
@@ -53,12 +54,11 @@ class LazyGroup(click.Group):
         return found
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            error.ctx = None  # no usage line of the group: it would only push the answer up
-            error.message = error.message.rstrip(".") + f"\n{' ' * 4}see: aiflow --help" if "Did you" not in error.message else error.message
-            raise
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS)
+            hint = f"Did you mean {' or '.join(f'{name!r}' for name in near)}?" if near else "See: aiflow --help"
+            raise click.UsageError(f"No such command {args[0]!r}. {hint}")
+        return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> Any:
         """Names and helps from the table: no command is imported for a TAB."""
@@ -69,9 +69,10 @@ class LazyGroup(click.Group):
         return [CompletionItem(name, help=entry[1]) for name, entry in COMMANDS.items() if name.startswith(incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(len(name) for name in COMMANDS)
         for section, commands in SECTIONS.items():
             with formatter.section(section):
-                formatter.write_dl([(name, entry[1]) for name, entry in commands.items()], col_spacing=4)
+                formatter.write_dl([(name.ljust(width), entry[1]) for name, entry in commands.items()])
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:

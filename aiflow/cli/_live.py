@@ -107,9 +107,7 @@ class LiveView:
         if line.status == "running":
             self._begun.setdefault(line.path, now)
             self._took[line.path] = int((now - self._begun[line.path]) * 1000)
-        elif line.finished_ms is not None and line.path not in self._begun:
-            self._took[line.path] = line.finished_ms - (line.started_ms or line.finished_ms)
-        elif line.finished_ms is not None and line.started_ms != line.finished_ms:
+        elif line.finished_ms is not None and (line.total is None or line.path not in self._begun):
             self._took[line.path] = line.finished_ms - (line.started_ms or line.finished_ms)
 
 

@@ -60,7 +60,7 @@ class PlainView:
         if line.failed:
             facts.append(f"{line.failed:,} failed")
         took = (line.finished_ms or 0) - (line.started_ms or 0)
-        if line.path in self._begun:
+        if line.total is not None and line.path in self._begun:  # the record of a fan-out knows only its end
             took = max(took, int((time.monotonic() - self._begun[line.path]) * 1000))
         if line.status != "skipped" and took > 0:
             facts.append(span(took))

@@ -122,7 +122,7 @@ def _item_name(item: Value) -> str:
 def result_lines(info: RunInfo, findings: Findings, root: Path, shown_id: str) -> list[str]:
     """The text on stdout after a run."""
     colour = stdout_colours()
-    lines = ["", *_outputs(info)] if info.outputs is not None else []
+    lines = _outputs(info) if info.outputs is not None else []
     if findings.failed and info.status != "failed":
         lines += ["", tint(f"{count(len(findings.failed), 'item')} failed, as the workflow allows:", "yellow", colour)]
         lines += _failed(findings.failed)
@@ -133,7 +133,7 @@ def result_lines(info: RunInfo, findings: Findings, root: Path, shown_id: str) -
     lines.append("")
     width = max(len(name) for name, _ in facts)
     lines += [tint(name.ljust(width), "dim", colour) + "  " + text for name, text in facts]
-    return lines
+    return lines if lines[0] else lines[1:]
 
 
 def _outputs(info: RunInfo) -> list[str]:
@@ -165,7 +165,8 @@ def _usage(info: RunInfo, findings: Findings) -> list[tuple[str, str]]:
     usage = info.usage
     if not usage["calls"]:
         return []
-    text = f"{count(usage['calls'], 'call')}, {usage['tokens_in']:,} tokens in, {usage['tokens_out']:,} out, {money(usage['cost'])}"
+    tokens = f"{usage['tokens_in']:,} tokens in, {usage['tokens_out']:,} out"
+    text = f"{count(usage['calls'], 'call')}, {tokens}, {money(usage['cost'])}"
     if findings.offline or info.meta.get("offline"):
         text += " (answered offline, by no real model)"
     return [("models", text)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,6 +110,8 @@ async def print_result(app: App, info: RunInfo, wishes: Wishes) -> int:
         return 0
     if info.status == "stopped":
         say(f"stopped: {await _stop_reason(app, info.run_id)}")
+    if not wishes.quiet:
+        say("")
     lines = result_lines(info, await find(app.inspector, info), root, info.run_id)
     _printed(lambda: out("\n".join(lines)))
     return 0
@@ -121,9 +124,8 @@ async def _stop_reason(app: App, rid: str) -> str:
     return one_line(reasons[-1]) if reasons else "the workflow asked for it"
 
 
-def _printed(print_it: object) -> None:
+def _printed(print_it: Callable[[], None]) -> None:
     """Print; a reader that has gone away does not change the exit code of the run."""
-    assert callable(print_it)
     try:
         print_it()
     except BrokenPipeError:

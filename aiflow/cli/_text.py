@@ -115,6 +115,8 @@ def brief(value: Value, most: int = 80) -> str:
         return one_line(value, most)
     if is_file(value):
         return one_line(value["path"], most)
+    if isinstance(value, list) and value and not isinstance(value[0], str | int | float):
+        return count(len(value), "file" if is_file(value[0]) else "value")
     return one_line(as_json(value, indent=None), most)
 
 

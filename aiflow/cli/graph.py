@@ -33,9 +33,9 @@ def graph(file: str, form: str, project: str | None) -> int:
     try:
         workflow = load_workflow(path, settings)
     except SpecError as error:
-        from aiflow.cli.validate import print_problems
+        from aiflow.cli.validate import print_problems, seen_from_here
 
-        print_problems(error.problems, near=settings.root)
+        print_problems([seen_from_here(problem, settings.root) for problem in error.problems])
         return error.exit_code
     out(clean("\n".join(text_lines(workflow)) if form == "text" else mermaid(workflow)))
     return 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aiflow.cli._options import json_option, out, project_option, project_settings, store_is_empty
-from aiflow.cli._text import as_json, clean, one_line, span
+from aiflow.cli._text import as_json, clean, count, one_line, span
 from aiflow.errors import RunError
 
 if TYPE_CHECKING:
@@ -130,12 +130,17 @@ def _said(entry: dict[str, Any]) -> str:
         case "run_retried":
             return "run retried"
         case "step_ended":
-            items = f", {entry['items']} items" + (f", {entry['failed']} failed" if entry["failed"] else "") if "items" in entry else ""
-            return f"{entry['status']}{items}" + (f", {span(entry['took_ms'])}" if entry["took_ms"] else "")
+            facts = [entry["status"]]
+            if "items" in entry:
+                facts.append(count(entry["items"], "item"))
+            if entry.get("failed"):
+                facts.append(f"{entry['failed']:,} failed")
+            return ", ".join([*facts, *([span(entry["took_ms"])] if entry["took_ms"] else [])])
         case "attempt_failed":
             return f"attempt {entry['attempt']} failed: {what}; the next in {span(entry['retry_in_ms'])}"
         case "step_failed":
-            return f"failed after {entry.get('attempt', 1)} attempt(s): {what}" if entry.get("attempt", 1) > 1 else f"failed: {what}"
+            tries = entry.get("attempt", 1)
+            return f"failed after {tries} attempts: {what}" if tries > 1 else f"failed: {what}"
         case "handler_failed":
             return f"the workflow's {entry.get('list')} failed too: {what}"
         case "log":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,10 +39,12 @@ Examples:
   aiflow run report.yaml -i rows=@rows.json --detach
 
 Ctrl-C stops working and keeps the run: aiflow resume goes on with it.
+
+\b
 Exit codes: 0 ok, 1 the run failed or the file has faults, 2 usage, 4 store, 130 interrupted."""
 
 
-class Dollars(click.ParamType):
+class Dollars(click.ParamType[float]):
     """A sum above 0, `$` allowed."""
 
     name = "USD"
@@ -124,13 +127,17 @@ def prepare(file: Path, project: str | None, profile: str | None, given: dict[st
 
     Raises: SpecError, ConfigError, InputError.
     """
+    from aiflow.cli.validate import seen_from_here
     from aiflow.language.inputs import convert_inputs
     from aiflow.language.workflow import load_workflow
 
     if not file.is_file():
         raise ConfigError(*_no_file(file, project))
     settings = project_settings(project, file, profile)
-    workflow = load_workflow(file, settings)
+    try:
+        workflow = load_workflow(file, settings)
+    except SpecError as error:
+        raise SpecError([seen_from_here(problem, settings.root) for problem in error.problems]) from None
     inputs = convert_inputs(workflow.inputs, given, from_text=True, project=settings.root)
     settings, meta, notices = choose_models(workflow, settings, profile, no_offline)
     return Start(workflow, inputs, settings, meta, notices)
@@ -187,7 +194,7 @@ def _value(name: str, value: str) -> Any:
 
 def _json_object(source: str) -> dict[str, Any]:
     if source == "-":
-        text = click.get_text_stream("stdin").read()
+        text = sys.stdin.read()
     else:
         text = _read(Path(source).expanduser(), f"--inputs {source}", "")
     found = _parse(text, f"--inputs {source}")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 STATUSES = ("queued", "running", "waiting", "ok", "failed", "stopped", "cancelled", "skipped")
 
 
-class Since(click.ParamType):
+class Since(click.ParamType[int]):
     """A duration back from now (`2d`) or a moment."""
 
     name = "when"

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from aiflow.inspector import RunInfo, StepInfo
     from aiflow.settings import Settings
 
-MOST_ITEMS = 5  # items of one fan-out that are listed, unless --all; failed ones are always listed
-MOST_ROWS = 200
+MOST_FAILED = 50  # steps inside of loops that are listed because they failed
+MOST_BELOW = 200  # steps below the one that is shown
 
 
 @click.command(
@@ -40,7 +40,7 @@ Examples:
 )
 @click.argument("run")
 @click.argument("step", required=False)
-@click.option("--all", "every", is_flag=True, help="List all items of every `each`.")
+@click.option("--all", "every", is_flag=True, help="List also the items of every `each`, and the steps in them.")
 @project_option
 @json_option
 def show(run: str, step: str | None, every: bool, project: str | None, as_json_: bool) -> int:
@@ -111,13 +111,13 @@ def step_json(one: StepInfo) -> dict[str, Any]:
 
 async def _one_step(app: App, info: RunInfo, path: str, as_json: bool) -> int:
     """One step: what is known of it, and its output in full. Items below it are named."""
-    below = 0
+    below: list[tuple[StepInfo, int]] = []
     found = None
     async for one in app.inspector.steps(info.run_id, path):
         if one.path == path:
             found = one
-        else:
-            below += 1
+        elif len(below) < MOST_BELOW:
+            below.append((one, one.path.count("[") - path.count("[")))
     if found is None:
         raise await _no_step(app, info, path)
     found = replace(found, output=await app.inspector.step_output(info.run_id, path))
@@ -142,20 +142,20 @@ async def _no_step(app: App, info: RunInfo, path: str) -> RunError:
     return RunError(f"{info.workflow} has no step {path}", hint)
 
 
-def _step_text(one: StepInfo, root: Path, below: int) -> list[str]:
+def _step_text(one: StepInfo, root: Path, below: list[tuple[StepInfo, int]]) -> list[str]:
     colour = stdout_colours()
     lines = [f"{mark(one.status, colour)} {tint(clean(one.path), 'bold', colour)}  {one.kind}  {one.status}{_facts(one)}"]
     for name in ("model", "prompt", "prompt_digest"):
         if one.meta.get(name):
             note = "  (offline)" if name == "model" and one.meta.get("offline") else ""
             lines.append(f"{tint(name, 'dim', colour)}  {clean(str(one.meta[name]))}{note}")
-    lines.append(f"{tint('began', 'dim', colour)}  {moment(one.started_ms)}   {tint('ended', 'dim', colour)}  {moment(one.finished_ms)}")
+    lines.append(f"{tint('began', 'dim', colour)}  {moment(one.started_ms)}")
+    lines.append(f"{tint('ended', 'dim', colour)}  {moment(one.finished_ms)}")
     if one.error:
         lines += ["", *error_lines(one.error, root)]
-    lines += ["", *_full(one.output)]
-    if below and one.count is not None:
-        lines += ["", tint(f"items: {one.path}[0] to {one.path}[{one.count - 1}]", "dim", colour)]
-    return lines
+    if below:
+        lines += ["", *_table(below, colour)]
+    return [*lines, "", *_full(one.output)]
 
 
 def _full(output: Any) -> list[str]:
@@ -194,7 +194,7 @@ async def _run_text(app: App, info: RunInfo, every: bool) -> list[str]:
     rows, left = await _rows(app, info, every)
     lines += ["", *_table(rows, colour)]
     if left:
-        lines.append(tint(f"  … {count(left, 'more step')}: --all, or --json", "dim", colour))
+        lines.append(tint(f"  {count(left, 'step')} inside of loops went well: aiflow show {info.run_id} --all", "dim", colour))
     if info.error and info.status in ("failed", "cancelled"):
         lines += ["", *failure_lines(info, app.settings.root, info.run_id)]
         lines += ["  " + line for line in clean(info.error.get("traceback", "")).rstrip().splitlines()]
@@ -212,17 +212,23 @@ def _plain(inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _rows(app: App, info: RunInfo, every: bool) -> tuple[list[tuple[StepInfo, int]], int]:
-    """Steps to list with their depth, and how many were left out: later items of long fan-outs that went well."""
-    rows: list[tuple[StepInfo, int]] = []
-    left = 0
-    async for one in app.inspector.steps(info.run_id):
-        indexes = [int(part.split("]")[0]) for part in one.path.split("[")[1:]]
-        hidden = not every and (any(index >= MOST_ITEMS for index in indexes) or len(rows) >= MOST_ROWS)
-        if hidden and not (one.status == "failed" and len(rows) < 2 * MOST_ROWS):
-            left += 1
-            continue
-        rows.append((one, len(indexes)))
-    return rows, left
+    """Steps to list with their depth, and how many were left out: those inside of loops that went well."""
+    only = None if every else await _notable(app, info)
+    rows = [(one, one.path.count("[")) async for one in app.inspector.steps(info.run_id, only=only)]
+    return rows, await app.inspector.recorded(info.run_id) - len(rows)
+
+
+async def _notable(app: App, info: RunInfo) -> list[str]:
+    """Paths of the steps outside of loops, and of those inside that failed."""
+    from aiflow.cli._result import MOST_RECORDS, natural
+    from aiflow.plan import walk_paths
+
+    single = [path for path, step in walk_paths(await app.inspector.workflow(info.version)) if step.block == 0]
+    wanted = None
+    if await app.inspector.recorded(info.run_id) > MOST_RECORDS:
+        wanted = [entry["path"] for entry in await app.inspector.journal(info.run_id) if entry["event"] == "step_failed"]
+    failed = [path async for path, record in app.inspector.records(info.run_id, wanted) if record.status not in ("ok", "skipped")]
+    return list(dict.fromkeys([*single, *sorted(set(failed) - set(single), key=natural)[:MOST_FAILED]]))
 
 
 def _table(rows: list[tuple[StepInfo, int]], colour: bool) -> list[str]:
@@ -255,6 +261,8 @@ def _facts(one: StepInfo) -> str:
 
 def _gist(one: StepInfo) -> str:
     if one.error:
+        if one.error.get("step") not in (one.path, "", None):
+            return f"in {clean(one.error['step'])}"
         return one_line(f"{one.error['type']}: {one.error['message']}", 100)
     if one.status == "skipped":
         return "skipped"

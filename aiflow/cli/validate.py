@@ -44,14 +44,14 @@ def validate(files: tuple[str, ...], project: str | None, as_json_: bool) -> int
     paths = [Path(file) for file in files] or found_workflows(project)
     for path in paths:
         settings = _settings(path, project, roots)
-        problems += [_from_here(problem, settings.root) for problem in check_workflow(path, settings)]
+        problems += [seen_from_here(problem, settings.root) for problem in check_workflow(path, settings)]
     problems = sorted(set(problems))
     faulty = any(problem.severity == "error" for problem in problems)
     if as_json_:
         out_json([problem_json(problem) for problem in problems])
         return 1 if faulty else 0
     if problems:
-        print_problems(problems, near=Path.cwd())
+        print_problems(problems)
     if not paths:
         click.echo("no workflows found; give a FILE, or make some in workflows/", err=True)
     elif not faulty:
@@ -87,7 +87,7 @@ def _settings(path: Path, project: str | None, roots: dict[Path, Settings]) -> S
     return roots[root]
 
 
-def _from_here(problem: Problem, root: Path) -> Problem:
+def seen_from_here(problem: Problem, root: Path) -> Problem:
     """With the file's name as a person in the current folder would write it."""
     return replace(problem, file=os.path.normpath(shown_path(root / problem.file)))
 
@@ -107,17 +107,16 @@ def problem_json(problem: Problem) -> dict[str, Any]:
     return made
 
 
-def print_problems(problems: Sequence[Problem], near: Path | None = None) -> None:
+def print_problems(problems: Sequence[Problem]) -> None:
     """All problems on stderr with the lines they are in, and how many there are."""
     from aiflow.language.render_problems import render_problems
 
-    folder = near or Path.cwd()
     texts: dict[str, str | None] = {}
 
     def source(file: str) -> str | None:
         if file not in texts:
             try:
-                texts[file] = (folder / file).read_text("utf-8", errors="replace")
+                texts[file] = Path(file).read_text("utf-8", errors="replace")
             except OSError:
                 texts[file] = None
         return texts[file]

@@ -48,7 +48,7 @@ class Fans:
             return await self._inline(cs, path, items)
         entry[1] = "each"
         pages, size = _pages(items)
-        await self.store.write_pages(self.rid, path, pages, [])
+        await self.store.write_pages(self.rid, self.frame.fence, self.frame.epoch, path, pages, [])
         await self._start(cs, path, len(items), 0, 0, size)
 
     def _items(self, cs: CompiledStep, path: str) -> list[Value]:
@@ -66,10 +66,12 @@ class Fans:
             concurrency=concurrency, lanes=min(LANES, concurrency, total), page_size=size,
             generation=frame.run.generation,
             actor=frame.plan.actors.get(cs.step.body_block or 0, frame.plan.workflow.name),
+            deadline_ms=frame.deadline or 0,
         )  # fmt: skip
         move = await frame.move()
         frame.host.crash_point("before_fan_out")
-        await self.store.fan_out(move, frame.host.worker, frame.actor, frame.lane, fan)
+        with frame.left():
+            await frame.whole(self.store.fan_out(move, frame.host.worker, frame.actor, frame.lane, fan))
         frame.host.crash_point("after_fan_out")
         raise Leave
 
@@ -107,8 +109,8 @@ class Fans:
         for first in range(0, state.next, PAGE_ITEMS):
             numbers = range(first, min(first + PAGE_ITEMS, state.next))
             records = await self.store.records(self.rid, [f"{path}[{n}]" for n in numbers])
-            again += [n for n, record in zip(numbers, records, strict=True) if record is None or record.status != "ok"]
-        await self.store.write_pages(self.rid, path, [], again)
+            again += [n for n, record in zip(numbers, records, strict=True) if record is None or not record.done]
+        await self.store.write_pages(self.rid, self.frame.fence, self.frame.epoch, path, [], again)
         await self._start(cs, path, state.total, state.next, state.next - len(again), state.page_size)
 
     async def _failure(self, cs: CompiledStep, path: str, state: FanState) -> Failed:
@@ -149,6 +151,7 @@ class Fans:
                 try:
                     value = await frame.body(body, f"{path}[{index}]", frame.stack[-1], None, None, None)
                 except Failed as failure:
+                    frame.stopped_at = None
                     errors.append({"index": index, "item": item, "error": failure.error})
                     if len(errors) > allowed:
                         raise self._too_many(cs, path, errors, allowed, len(items)) from None

@@ -3,8 +3,8 @@
 The position in a frame is a stack of [index, slot, state]: one entry per list of steps that is open. Slots:
 
     None        step `index` begins
-    @           its next attempt begins; state {"n": attempt, "w": 1 if it waits}
-    do          inside its own list; state {"n": attempt} from the second attempt on
+    @           its next attempt begins; state {"n": attempt, "w": until when it waits}
+    do          inside its own list; state {"n": attempt} from the second attempt on, {"until": ms} with a timeout
     else        inside its `else`
     each        its fan-out was started
     on_error, on_timeout   inside a handler; state {"error": …, "n": attempts, "ran": a step of it was not skipped}
@@ -16,7 +16,9 @@ next checkpoint; after a crash they are computed again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
+from collections.abc import Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
@@ -160,10 +162,13 @@ class Frame:
         self.list_name = "steps"
         self.extra: dict[str, Any] = {}
         self.stopped_at: bytes | None = None  # cursor of the step whose failure ended the frame
+        self.bounded = 0  # timeouts that are running
+        self.failed_at = b""  # the same, once an item has ended
         self.pending: list[tuple[str, Record]] = []
         self.usage: Usage | None = None
         self.lines: list[bytes] = []
         self.done_fans: list[tuple[str, int]] = []  # fan-outs that the next checkpoint moves past
+        self.deadlines: list[int] = []  # of the blocks with a `timeout` that are open, ms
         self.prefixes = prefixes
         self.steps_view = StepsView(run.plan, results, prefixes)
         self.base: dict[str, Any] = {
@@ -190,7 +195,7 @@ class Frame:
         value: Value = None
         if self.list_name == "steps":
             try:
-                value = await self.run_list(self.plan.steps, at)
+                value = await self._run_steps(at)
                 self.extra = {"status": "ok"}
             except StopRun as stop:
                 self.extra = {"status": "stopped", "outputs": stop.outputs, "reason": stop.reason}
@@ -202,6 +207,21 @@ class Frame:
             self.list_name = "on_error" if self.extra["status"] == "failed" else "finally"
         await self._closing(at)
         await self._finish()
+
+    async def _run_steps(self, at: list[Entry] | None) -> Value:
+        """The workflow's own steps, within the `timeout` of the run."""
+        timeout_ms = self.plan.workflow.timeout_ms
+        if timeout_ms is None:
+            return await self.run_list(self.plan.steps, at)
+        self.deadlines.append(self.run.created_ms + timeout_ms)
+        try:
+            left_ms = self.deadlines[-1] - self.clock()
+            return (await self._bounded(left_ms, timeout_ms, self._listed(at))).output
+        finally:
+            self.deadlines.pop()
+
+    async def _listed(self, at: list[Entry] | None) -> Done:
+        return Done(await self.run_list(self.plan.steps, at))
 
     def _described(self, error: StepError) -> dict[str, Any]:
         return error.error if isinstance(error, Failed) else {
@@ -221,8 +241,7 @@ class Frame:
     async def _closing(self, at: list[Entry] | None) -> None:
         """The workflow's `on_error`, then its `finally`. What fails in them is recorded beside the run's own end."""
         self.run.view["status"] = self.extra["status"]
-        if self.extra.get("error"):
-            self.base["error"] = self.extra["error"]
+        self.base["error"] = self.extra.get("error")
         for name, steps in (("on_error", self.plan.on_error), ("finally", self.plan.finally_)):
             if name == "finally" and self.list_name == "on_error":
                 self.list_name, at = "finally", None
@@ -273,8 +292,9 @@ class Frame:
                 await self.need(body.refs)
             return True, await self.body(body, self.path, entry, slot, state, rest)
         except StepError:
-            if self.sequence or body.lists:  # a retry of the run goes on at the step that failed
-                await self.flush(cursor=self._failed_cursor().encode())
+            self.failed_at = self._failed_cursor().encode()  # a retry of the run goes on at the step that failed
+            if self.lane and (self.sequence or body.lists):
+                await self.flush(cursor=self.failed_at)
             return False, None
 
     async def end_run(self, stop: StopRun) -> None:
@@ -345,7 +365,12 @@ class Frame:
         attempt = (state or {}).get("n", 1)
         if slot in ("on_error", "on_timeout"):
             return await self.handle(cs, path, entry, state["error"], attempt, started, slot, rest)
-        resumed = slot == "@" and bool(state.get("w"))
+        due_ms = state.get("w", 0) if slot == "@" else 0
+        if due_ms > self.clock():  # woken too early: the run was cancelled and opened again
+            entry[1], entry[2] = slot, state
+            await self.leave(due_ms)
+        resumed = due_ms > 0
+        until: int | None = (state or {}).get("until") if slot == "do" else None
         while True:
             try:
                 if self.run.settled and path in self.run.settled:
@@ -355,7 +380,7 @@ class Frame:
                 if self.mark and self.mark == self._mark(path):
                     self.mark = ""
                     raise _unknown_outcome(path)
-                outcome = await self.attempt(cs, path, attempt, entry, rest if slot == "do" else None, resumed)
+                outcome = await self.attempt(cs, path, attempt, entry, rest if slot == "do" else None, resumed, until)
                 value = outcome.output
                 if cs.output is not None:
                     value = cs.output.evaluate({**self.scope(cs, path, attempt), "result": value})
@@ -369,7 +394,7 @@ class Frame:
                     return await self.handle(cs, path, entry, described, attempt, started, None, None)
                 await self.wait_to_retry(path, entry, described, attempt, delay)
                 attempt += 1
-                slot = rest = None
+                slot = rest = until = None
                 resumed = False
         usage = outcome.usage
         record = Record(output=value, attempts=attempt, started=started, finished=self.clock())
@@ -383,30 +408,68 @@ class Frame:
     # -- one attempt -------------------------------------------------------------------------------------------
 
     async def attempt(
-        self, cs: CompiledStep, path: str, attempt: int, entry: Entry, rest: list[Entry] | None, resumed: bool
+        self, cs: CompiledStep, path: str, attempt: int, entry: Entry, rest: list[Entry] | None, resumed: bool,
+        until: int | None = None,
     ) -> Done:
         """One try of a step, bounded by its timeout. Raises StepError, StopRun, Leave."""
         timeout_ms = cs.step.timeout_ms
         if timeout_ms is None:
             return await self._attempt(cs, path, attempt, entry, rest, resumed)
+        if cs.kind.run is not None:
+            return await self._bounded(timeout_ms, timeout_ms, self._attempt(cs, path, attempt, entry, rest, resumed))
+        # A block may be let go of and claimed again: what counts is the moment when its time is up.
+        self.deadlines.append(until or self.clock() + timeout_ms)
         try:
-            async with asyncio.timeout(timeout_ms / 1000) as limit:
-                return await self._attempt(cs, path, attempt, entry, rest, resumed)
+            left = self.deadlines[-1] - self.clock()
+            if left <= 0 and rest and (fan := self._open_fan(cs.lists["do"], rest)):
+                await self.store.stop_fan(self.run.rid, fan)
+            return await self._bounded(left, timeout_ms, self._attempt(cs, path, attempt, entry, rest, resumed))
+        finally:
+            self.deadlines.pop()
+
+    async def _bounded(self, left_ms: int, timeout_ms: int, work: Coroutine[Any, Any, Done]) -> Done:
+        if left_ms <= 0:
+            work.close()
+            raise _too_long(timeout_ms)
+        self.bounded += 1
+        try:
+            async with asyncio.timeout(left_ms / 1000) as limit:
+                return await work
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise StepError("timeout", f"took longer than {timeout_ms / 1000:g} s", transient=True) from None
+            raise _too_long(timeout_ms) from None
+        finally:
+            self.bounded -= 1
+
+    @property
+    def deadline(self) -> int | None:
+        """When the first of the open blocks has to be done, or None."""
+        return min(self.deadlines, default=None)
+
+    def _open_fan(self, steps: list[CompiledStep], rest: list[Entry]) -> str | None:
+        """Path of the fan-out that the position `rest` waits for, if it waits for one."""
+        for entry in rest:
+            number, slot, _ = (*entry, None, None)[:3]
+            step = steps[number]
+            if slot == "each":
+                return join(self.path, step.sub)
+            inner = {"do": step.lists.get("do"), "else": step.else_, "on_error": step.on_error, "on_timeout": step.on_timeout}
+            steps = inner.get(slot) or []
+        return None
 
     async def _attempt(
         self, cs: CompiledStep, path: str, attempt: int, entry: Entry, rest: list[Entry] | None, resumed: bool
     ) -> Done:
         kind = cs.kind
-        if self.deaths >= DEATHS:
-            self.deaths = 0
-            raise StepError("quarantined", f"its worker died {DEATHS} times in this step; it is not tried again")
         if kind.run is None:
             entry[1], entry[2] = "do", {"n": attempt} if attempt > 1 else None
+            if cs.step.timeout_ms is not None:
+                entry[2] = {"n": attempt, "until": self.deadlines[-1]}
             return Done(await self.run_list(cs.lists["do"], rest))
+        if self.deaths >= (2 * DEATHS if kind.pure else DEATHS):  # a pure step is hardly ever the one that kills
+            deaths, self.deaths = self.deaths, 0
+            raise StepError("quarantined", f"its worker died {deaths} times in this step; it is not tried again")
         if not kind.pure:
             await self.before_effect(cs)
         scope = self.scope(cs, path, attempt)
@@ -443,7 +506,7 @@ class Frame:
         if isinstance(outcome, Stop):
             raise StopRun(outcome.reason, outcome.outputs)
         assert isinstance(outcome, Wait)
-        entry[1], entry[2] = "@", {"n": attempt, "w": 1}
+        entry[1], entry[2] = "@", {"n": attempt, "w": outcome.until_ms}
         await self.leave(outcome.until_ms)
 
     def _mark(self, path: str) -> str:
@@ -537,7 +600,7 @@ class Frame:
         timed_out = error["type"] == "timeout" and cs.on_timeout is not None
         if slot == "on_timeout" or (slot is None and timed_out):
             if cs.on_timeout == "continue":
-                return self._settled(cs, path, "timed_out", error, attempts, started, None)
+                return self._passed_over(cs, path, "timed_out", error, attempts, started)
             if cs.on_timeout == "stop":
                 raise StopRun(error["message"])
             assert isinstance(cs.on_timeout, list)
@@ -547,7 +610,7 @@ class Frame:
                 error = second.error if isinstance(second, Failed) else error
                 rest = None
         if cs.on_error == "continue":
-            return self._settled(cs, path, "failed", error, attempts, started, None)
+            return self._passed_over(cs, path, "failed", error, attempts, started)
         if cs.on_error == "stop":
             raise StopRun(error["message"])
         if isinstance(cs.on_error, list):
@@ -555,6 +618,14 @@ class Frame:
         status = "outcome_unknown" if error["type"] == "outcome_unknown" else "failed"
         self._settled(cs, path, status, error, attempts, started, None)
         raise Failed(error)
+
+    def _passed_over(
+        self, cs: CompiledStep, path: str, status: str, error: dict[str, Any], attempts: int, started: int
+    ) -> None:
+        """`continue`: the failure is on record, and a retry of the run does not come back to it."""
+        self.stopped_at = None
+        self._settled(cs, path, status, error, attempts, started, None)
+        self.pending[-1][1].handled = True
 
     def _settled(
         self, cs: CompiledStep, path: str, status: str, error: dict[str, Any], attempts: int, started: int, value: Value
@@ -707,18 +778,47 @@ class Frame:
         move = await self.move(cursor)
         move.journal = journal
         self.host.crash_point("before_checkpoint")
-        self.now_ms = await self.store.checkpoint(move, mark)
+        self.now_ms = await self.whole(self.store.checkpoint(move, mark))
         self.mark = ""
         self.host.crash_point("after_checkpoint")
         while self.done_fans:
-            await self.store.drop_fan(self.run.rid, *self.done_fans.pop())
+            await self.store.drop_fan(self.run.rid, self.fence, self.epoch, *self.done_fans.pop())
 
     async def leave(self, due_ms: int, journal: bytes = b"") -> NoReturn:
         """Let go of the frame until `due_ms`, or hand it on at once (0). Always raises."""
         move = await self.move()
         move.journal = journal
-        await self.store.park(move, self.host.worker, self.actor, self.lane, due_ms)
+        if due_ms and self.deadline is not None:
+            due_ms = min(due_ms, self.deadline)
+        self.host.crash_point("before_park")
+        with self.left():
+            await self.whole(self.store.park(move, self.host.worker, self.actor, self.lane, due_ms))
+        self.host.crash_point("after_park")
         raise Leave
+
+    @contextlib.contextmanager
+    def left(self) -> Iterator[None]:
+        """Around the commit that lets go of the frame: a timeout that struck meanwhile comes too late."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not self.bounded:
+                raise
+
+    async def whole(self, commit: Coroutine[Any, Any, int]) -> int:
+        """A commit that a timeout does not leave half-way: whether it happened is known, then the timeout counts."""
+        if not self.bounded:
+            return await commit
+        task, interrupted = asyncio.ensure_future(commit), False
+        while not task.done():
+            try:
+                await asyncio.shield(task)
+            except asyncio.CancelledError:
+                interrupted = True
+        now = task.result()
+        if interrupted:
+            raise asyncio.CancelledError
+        return now
 
     @property
     def actor(self) -> str:
@@ -731,6 +831,10 @@ def take_usage(frame: Frame) -> tuple[Any, ...]:
     """The use of models since the last checkpoint, as script arguments."""
     usage, frame.usage = frame.usage, None
     return NO_USAGE if usage is None else (usage.cost, usage.tokens_in, usage.tokens_out, usage.calls)
+
+
+def _too_long(timeout_ms: int) -> StepError:
+    return StepError("timeout", f"took longer than {timeout_ms / 1000:g} s", transient=True)
 
 
 def _repeatable(cs: CompiledStep, config: Any) -> bool:

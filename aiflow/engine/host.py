@@ -23,8 +23,9 @@ from aiflow.engine.limits import rate_of
 from aiflow.engine.scope import Results
 from aiflow.errors import AiflowError, StepError, StoreError
 from aiflow.ids import new_run_id
+from aiflow.language.model import Step
 from aiflow.language.prompts import Prompt, parse_prompt
-from aiflow.plan import CompiledPlan, CompiledStep, compile_plan, static_path
+from aiflow.plan import CompiledPlan, CompiledStep, compile_plan, static_path, walk_paths
 from aiflow.settings import Settings
 from aiflow.steps._kind import Services
 from aiflow.store.blobs import BlobStore
@@ -75,6 +76,8 @@ class Host:
         self._plans: OrderedDict[str, CompiledPlan] = OrderedDict()
         self._prompts: dict[tuple[str, str], Prompt] = {}
         self._tasks: dict[asyncio.Task[None], str] = {}
+        self._background: set[asyncio.Task[None]] = set()
+        self._unwanted: set[asyncio.Task[None]] = set()  # of cancelled runs
         self._loop: asyncio.AbstractEventLoop | None = None
         self._room = threading.BoundedSemaphore(FRAMES_MOST)
         self.on_plan: Callable[[CompiledPlan], None] = lambda plan: None
@@ -108,6 +111,7 @@ class Host:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._tasks[task]
+        self._unwanted.discard(task)
         self._room.release()
         if not task.cancelled() and task.exception() is not None:
             log.error("a frame ended with a bug", exc_info=task.exception())
@@ -117,9 +121,10 @@ class Host:
             return
         self.crash_point("before_claim")
         claim = await self.store.claim(rid, path, self.worker, new_run_id())
+        if claim == "unknown" and self.on_unknown is not None:
+            await self.on_unknown()
+            claim = await self.store.claim(rid, path, self.worker, new_run_id())
         if isinstance(claim, str):
-            if claim == "unknown" and self.on_unknown is not None:
-                await self.on_unknown()
             return
         self.crash_point("after_claim")
         try:
@@ -134,6 +139,8 @@ class Host:
         except AiflowError as error:
             await self._give_up(claim, error)
         except asyncio.CancelledError:
+            if asyncio.current_task() in self._unwanted:
+                await self.store.drop(rid, path, self.worker, claim.epoch, hand_on=True)
             raise
         except Exception as error:
             log.exception("run %s, frame `%s`: a bug in aiflow", rid, path)
@@ -175,8 +182,10 @@ class Host:
             succeeded, _ = await frame.run_item(body)
         except StopRun as stop:
             await frame.end_run(stop)
-            return
-        await self.store.finish_item(await frame.move(frame.cursor()), self.worker, not succeeded)
+            raise Lost from None
+        self.crash_point("before_finish_item")
+        await self.store.finish_item(await frame.move(frame.failed_at), self.worker, not succeeded)
+        self.crash_point("after_finish_item")
 
     async def _give_up(self, claim: Claim, error: AiflowError) -> None:
         """What aiflow itself cannot go on with fails the run, with the reason in its record; it can be retried."""
@@ -187,6 +196,8 @@ class Host:
         }  # fmt: skip
         with contextlib.suppress(Lost):
             await self.store.give_up(claim, self.worker, described, self.settings.retention_ms)
+        if claim.path:  # the run's end lets go of its root only
+            await self.store.drop(claim.rid, claim.path, self.worker, claim.epoch)
 
     # -- what frames ask for -----------------------------------------------------------------------------------
 
@@ -197,6 +208,7 @@ class Host:
             plan = compile_plan(await self.store.plan(version), version)
             self._plans[version] = plan
             self.on_plan(plan)
+            self._preload(plan)
             if len(self._plans) > PLANS_KEPT:
                 self._plans.popitem(last=False)
         else:
@@ -229,13 +241,29 @@ class Host:
                 return
 
     def _offline(self, cs: CompiledStep, plan: CompiledPlan) -> bool:
-        if cs.kind.name not in ("llm", "embed"):
-            return False
-        prompt = self.prompt(plan, cs)
-        model = cs.step.config.get("model") or (prompt.options.get("model") if prompt else None)
-        names = model if isinstance(model, list) else [model]
-        gateway = self.services.gateway()
-        return all(isinstance(name, str) and not gateway.needs_litellm(name) for name in names)
+        names = self._models(plan, cs.step)
+        return bool(names) and not any(self.services.gateway().needs_litellm(name) for name in names)
+
+    def _models(self, plan: CompiledPlan, step: Step) -> list[str]:
+        """The models that a step names, as far as they are known before it runs."""
+        if step.kind not in ("llm", "embed"):
+            return []
+        model = step.config.get("model")
+        if model is None and step.prompt is not None:
+            model = parse_prompt(plan.workflow.prompts[step.prompt]).options.get("model")
+        return [name for name in (model if isinstance(model, list) else [model]) if isinstance(name, str) and "{" not in name]
+
+    def _preload(self, plan: CompiledPlan) -> None:
+        """Import litellm, which takes seconds, while the steps before the first model call run."""
+        names = {name for _, step in walk_paths(plan.workflow) for name in self._models(plan, step)}
+        if any(self.services.gateway().needs_litellm(name) for name in names):
+            self._background.add(task := asyncio.get_running_loop().create_task(self.services.gateway().preload()))
+            task.add_done_callback(self._preloaded)
+
+    def _preloaded(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.warning("litellm could not be imported: %s", task.exception())
 
     # -- stopping ----------------------------------------------------------------------------------------------
 
@@ -253,6 +281,7 @@ class Host:
         """Drop the frames of a run that was cancelled."""
         for task, owner in self._tasks.items():
             if owner == rid:
+                self._unwanted.add(task)
                 task.cancel()
 
     # -- tests -------------------------------------------------------------------------------------------------

@@ -52,6 +52,7 @@ class Lane:
         self.results = Results(self.store, run.host.blobs, run.rid)
         self.pages: dict[int, list[Value]] = {}
         self.flying: dict[int, asyncio.Task[None]] = {}
+        self.begun: set[int] = set()  # indexes; handed out again when a reply was lost
         self.finished: list[Finished] = []
         self.landed = asyncio.Event()
         self.broken: BaseException | None = None
@@ -106,7 +107,8 @@ class Lane:
         for index in indexes:
             deadly = self.deaths >= DEATHS and index == indexes[0]
             self._launch(index, again=True, deaths=DEATHS if deadly else 0)
-            await self.flying[index]
+            if index in self.flying:
+                await self.flying[index]
             if self.broken is not None:
                 raise self.broken
             if self.finished:
@@ -135,8 +137,9 @@ class Lane:
         return reply
 
     def _launch(self, index: int, again: bool, deaths: int = 0) -> None:
-        if index in self.flying:  # handed out before a reply was lost
+        if index in self.begun:
             return
+        self.begun.add(index)
         task = asyncio.get_running_loop().create_task(self._item(index, again, deaths))
         self.flying[index] = task
 

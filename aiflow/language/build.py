@@ -51,7 +51,7 @@ class _Builder:
     def __init__(self, inspection: Inspection) -> None:
         self.look = inspection
         self.data = inspection.data
-        self.layers: tuple[Mapping[str, Any], ...] = (inspection.settings.defaults, self.data.get("defaults") or {})
+        self.layers = inspection.layers
         self.folder: Path = inspection.file.parent
         self.sites: dict[int | None, list[Site]] = {}
         for site in inspection.sites:
@@ -70,7 +70,7 @@ class _Builder:
             inputs=look.definitions.inputs,
             steps=steps,
             outputs=outputs,
-            output_refs=_ids(self.sites.get(None, [])),
+            output_refs=_ids([site for site in self.sites.get(None, []) if site.role == "outputs"]),
             on_error=on_error,
             finally_=finally_,
             budget=None if data.get("budget") is None else float(data["budget"]),

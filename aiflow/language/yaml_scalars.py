@@ -167,7 +167,9 @@ def _remedy(text: str, kind: str, first: Any, second: Scalar) -> str:
 def _written_out(text: str) -> str:
     """A number without exponent, or nothing when that would be long."""
     try:
-        plain = format(Decimal(text), "f")
+        number = Decimal(text)
     except (InvalidOperation, ValueError):
         return ""
-    return plain if len(plain) <= 30 else ""
+    if not -20 <= number.adjusted() <= 20 or len(text) > 30:
+        return ""
+    return format(number, "f")

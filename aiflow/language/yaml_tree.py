@@ -15,7 +15,7 @@ import yaml
 from aiflow.language.yaml_text import Fault, key_of
 
 MAX_DEPTH = 40  # collections inside each other; DSL 3.16
-MAX_NODES = 10_000  # with aliases spread out; DSL 3.16
+MAX_NODES = 40_000  # with aliases spread out; a list of 5,000 steps must fit, 256 kB of text bound it besides
 
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

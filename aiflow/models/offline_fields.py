@@ -11,17 +11,7 @@ from aiflow.models import offline_finds as finds
 from aiflow.models.offline_layout import Sentence, significant, stem
 from aiflow.models.offline_reading import Reading
 from aiflow.models.offline_text import Wish, answer, summary, wish_of
-from aiflow.models.offline_words import (
-    HEDGES,
-    LANGUAGES,
-    NEGATIONS,
-    NEGATIVE,
-    NUMBER,
-    POSITIVE,
-    STRONG_HEDGES,
-    URGENT,
-    number_of,
-)
+from aiflow.models.offline_words import LANGUAGES, NUMBER, number_of
 
 # Role -> words in a field's name, and if none is there in its description, that say so. Order matters.
 _ROLES = (
@@ -51,8 +41,6 @@ _LIMIT = re.compile(
     rf"\b(?:under|at most|up to|max(?:imum)?(?: of)?|no more than|within|in|about|around)?\s*({NUMBER})\s+words?\b", re.I
 )
 _LETTERS = re.compile(r"\b(?:under|at most|up to|max(?:imum)?(?: of)?|no more than)?\s*(\d+)\s+characters?\b", re.I)
-_SCALES = (("low", "high"), ("weak", "strong"), ("unlikely", "likely"), ("minor", "major"), ("uncertain", "certain"))
-_NEUTRAL = ("other", "unknown", "none", "neutral", "unclear", "medium", "unsure", "mixed", "n/a", "not_stated", "general")
 
 
 def role_of(name: str, hint: str) -> str:
@@ -146,51 +134,6 @@ def numbers_in(near: str, name: str) -> list[float]:
     if "year" in name.lower():
         return [float(year) for year in dict.fromkeys(finds.years(near))]
     return list(dict.fromkeys(finds.numbers(near)))
-
-
-def held(name: str, hint: str, near: str) -> bool | None:
-    """Whether the text says what the field names; None when it does not speak of it."""
-    label = finds.labelled(near, name)
-    if isinstance(label, bool):
-        return label
-    if isinstance(label, str) and label.lower() in ("yes", "true", "no", "false"):
-        return label.lower() in ("yes", "true")
-    skipped = {"has", "contain", "include", "mention", "whether", "true", "text", "false"}
-    wanted = set(significant(re.sub("[_-]", " ", name) or hint)) - skipped
-    if wanted & {"urgent", "urgency"}:
-        return bool(URGENT & set(re.findall(r"\w+", near.lower())))
-    for sentence in re.split(r"(?<=[.!?])\s+", near):
-        if wanted and wanted <= set(significant(sentence)):
-            return not NEGATIONS.search(sentence)
-    return None
-
-
-def choice(options: list[Any], name: str, hint: str, near: str, reading: Reading) -> Any:
-    """The value of an enum that the text speaks for, else the most neutral one."""
-    label = finds.labelled(near, name)
-    if label is not None:
-        for option in options:
-            if str(option).lower() == str(label).lower():
-                return option
-    words = {str(option).lower(): option for option in options}
-    if len(words) < len(options) or not options:
-        return options[0] if options else None
-    if "positive" in words and "negative" in words:
-        return words[_sentiment(near, "neutral" in words or "mixed" in words, words)]
-    for low, high in _SCALES:
-        if low in words and high in words:
-            return words[_level(name, hint, near, low, high, words)]
-    ranked = choices(options, near)
-    if ranked:
-        return ranked[0]
-    return next((words[word] for word in _NEUTRAL if word in words), options[0])
-
-
-def choices(options: list[Any], near: str) -> list[Any]:
-    """The values of an enum that the text names, the most often named first."""
-    heard = Counter(significant(near))
-    counts = {place: sum(heard[word] for word in significant(str(option))) for place, option in enumerate(options)}
-    return [options[place] for place in sorted(counts, key=lambda place: (-counts[place], place)) if counts[place]]
 
 
 def matching(pattern: str, near: str, most: int) -> list[str]:
@@ -299,27 +242,6 @@ def _tells(sentence: Sentence) -> bool:
     if sentence.kind == "row":
         return len(sentence.words) >= 2
     return len(sentence.text.split()) >= 4 and not sentence.text.rstrip().endswith(("?", ":"))
-
-
-def _level(name: str, hint: str, near: str, low: str, high: str, words: dict[str, Any]) -> str:
-    middle = next((word for word in ("medium", "moderate", "middle", "normal") if word in words), None)
-    about = f"{name} {hint}".lower()
-    if re.search(r"confiden|certain|sure|reliab|likel|strength", about):
-        if STRONG_HEDGES.search(near):
-            return low
-        return (middle or low) if HEDGES.search(near) else high
-    if re.search(r"priorit|urgen|sever|impact", about):
-        heard = set(re.findall(r"\w+", near.lower()))
-        return high if URGENT & heard else middle or low
-    return middle or low
-
-
-def _sentiment(near: str, neutral: bool, words: dict[str, Any]) -> str:
-    heard = re.findall(r"\w+", near.lower())
-    balance = sum(word in POSITIVE for word in heard) - sum(word in NEGATIVE for word in heard)
-    if balance == 0 and neutral:
-        return "neutral" if "neutral" in words else "mixed"
-    return "positive" if balance >= 0 else "negative"
 
 
 def _language(material: str) -> str:

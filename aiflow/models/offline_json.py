@@ -6,13 +6,15 @@ empty text where the schema allows it, else the plainest value that fits; the re
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from aiflow.errors import StepError
 from aiflow.models import offline_fields as fields
+from aiflow.models import offline_judgement as judgement
+from aiflow.models import offline_schema as shape
 from aiflow.models.json_answer import first_fault
 from aiflow.models.offline_layout import Sentence
 from aiflow.models.offline_patterns import example_of
@@ -23,9 +25,6 @@ MAX_DEPTH = 12
 
 MAX_ITEMS = 8
 """Of a list whose length the schema leaves open."""
-
-NOTHING = object()
-"""The text does not hold it."""
 
 
 @dataclass(frozen=True)
@@ -77,17 +76,17 @@ class _Filler:
         if "const" in schema:
             return schema["const"]
         if "enum" in schema:
-            return fields.choice(list(schema["enum"]), place.name, place.hint, self._text(place), self.reading)
+            return judgement.choice(list(schema["enum"]), place.name, place.hint, self._text(place))
         for word in ("oneOf", "anyOf"):
             if word in schema:
                 return self._branch(schema, word, place)
-        kinds = _kinds(schema)
+        kinds = shape.kinds(schema)
         maybe_null = "null" in kinds and len(kinds) > 1
         kind = next((one for one in kinds if one != "null"), "null")
         value = self._of_kind(kind, schema, replace(place, must=place.must and not maybe_null))
-        if value is NOTHING and maybe_null:
+        if value is shape.NOTHING and maybe_null:
             return None
-        if value is NOTHING and place.must:
+        if value is shape.NOTHING and place.must:
             return schema["default"] if "default" in schema else self._plainest(kind, schema, place)
         return value
 
@@ -102,8 +101,8 @@ class _Filler:
             case "integer" | "number":
                 return self._number(schema, place, whole=kind == "integer")
             case "boolean":
-                held = fields.held(place.name, place.hint, self._text(place))
-                return NOTHING if held is None else held
+                held = judgement.held(place.name, place.hint, self._text(place))
+                return shape.NOTHING if held is None else held
         return None
 
     def _object(self, schema: Mapping[str, Any], place: Place) -> Any:
@@ -114,7 +113,7 @@ class _Filler:
             if not needed and place.depth >= MAX_DEPTH:
                 continue
             value = self.make(inner, Place(name, "", place.focus, place.depth + 1, needed))
-            if value is not NOTHING and (needed or inner is not False):
+            if value is not shape.NOTHING and (needed or inner is not False):
                 made[name] = value
         for name in sorted(required - made.keys()):
             made[name] = self.make(self._extra(schema, name), Place(name, "", place.focus, place.depth + 1))
@@ -135,14 +134,12 @@ class _Filler:
             more = schema.get("then" if holds else "else")
             if isinstance(more, Mapping):
                 rest = {key: value for key, value in schema.items() if key not in ("if", "then", "else")}
-                again = self.make(_merged(rest, self._plain(more)), replace(place, depth=place.depth + 1))
+                again = self.make(shape.merged(rest, self._plain(more)), replace(place, depth=place.depth + 1))
                 if isinstance(again, dict):
                     return again
         return made
 
     def _extra(self, schema: Mapping[str, Any], name: str) -> Any:
-        import re
-
         for pattern, inner in schema.get("patternProperties", {}).items():
             if re.search(pattern, name):
                 return inner
@@ -161,19 +158,19 @@ class _Filler:
         if "contains" in schema:
             made = [self.make(schema["contains"], Place(depth=place.depth + 1)), *made]
         if schema.get("uniqueItems"):
-            made = _unique(made)
+            made = shape.unique(made)
         while len(made) < least:
             more = self._one_more(inner, made, bool(schema.get("uniqueItems")), place)
-            if more is NOTHING:
+            if more is shape.NOTHING:
                 break
             made.append(more)
-        return made[:most] if made or place.must or least == 0 else NOTHING
+        return made[:most] if made or place.must or least == 0 else shape.NOTHING
 
     def _items(self, inner: Mapping[str, Any], schema: Mapping[str, Any], place: Place, most: int) -> list[Any]:
         """As many items as the text gives."""
         if most <= 0:
             return []
-        kind = next((one for one in _kinds(inner) if one != "null"), "string")
+        kind = next((one for one in shape.kinds(inner) if one != "null"), "string")
         hint = " ".join(part for part in (place.hint, str(inner.get("description", ""))) if part)
         if kind == "string" and "enum" not in inner and "const" not in inner:
             values = fields.texts(place.name, hint, inner.get("format", ""), self.reading, place.focus, most)
@@ -182,14 +179,14 @@ class _Filler:
             return [value for value in values if self._fits(value, inner)][:most]
         if kind in ("integer", "number") and "enum" not in inner:
             found = fields.numbers_in(self._text(place), place.name)
-            fit = [_fitted(value, inner, whole=kind == "integer") for value in found]
-            return [value for value in fit if value is not NOTHING][:most]
+            fit = [shape.fitted(value, inner, whole=kind == "integer") for value in found]
+            return [value for value in fit if value is not shape.NOTHING][:most]
         if "enum" in inner:
-            return fields.choices(list(inner["enum"]), self._text(place))[:most]
+            return judgement.choices(list(inner["enum"]), self._text(place))[:most]
         if kind == "object":
             about = fields.anchors(place.name, hint, self.reading, place.focus, most)
             made = [self.make(inner, Place("", "", one, place.depth + 1)) for one in about]
-            return [value for value in made if value is not NOTHING]
+            return [value for value in made if value is not shape.NOTHING]
         return []
 
     def _one_more(self, inner: Mapping[str, Any], made: Sequence[Any], unique: bool, place: Place) -> Any:
@@ -200,7 +197,7 @@ class _Filler:
             for other in (inner.get("enum") or (number, str(number), f"{value} {number}")):
                 if other not in made and first_fault(other, self._rooted(inner)) is None:
                     return other
-        return NOTHING
+        return shape.NOTHING
 
     def _string(self, schema: Mapping[str, Any], place: Place) -> Any:
         form, pattern = schema.get("format", ""), schema.get("pattern")
@@ -211,18 +208,18 @@ class _Filler:
         else:
             value = fields.text(place.name, place.hint, form, self.reading, place.focus)
         if value is not None and pattern is None and form == "":
-            value = _sized(value, schema)
-        if value is not None and self._fits(value, _own(schema)):
+            value = shape.sized(value, schema)
+        if value is not None and self._fits(value, shape.own(schema)):
             return value
-        return NOTHING
+        return shape.NOTHING
 
     def _number(self, schema: Mapping[str, Any], place: Place, *, whole: bool) -> Any:
         found = fields.number(place.name, place.hint, self.reading, place.focus)
         for value in found:
-            fit = _fitted(value, schema, whole=whole)
-            if fit is not NOTHING:
+            fit = shape.fitted(value, schema, whole=whole)
+            if fit is not shape.NOTHING:
                 return fit
-        return NOTHING
+        return shape.NOTHING
 
     def _plainest(self, kind: str, schema: Mapping[str, Any], place: Place) -> Any:
         """The value that says least, where one must be and the text holds none."""
@@ -230,9 +227,9 @@ class _Filler:
             case "string":
                 if "pattern" in schema:
                     return example_of(schema["pattern"])
-                return _sized(fields.placeholder(schema.get("format", "")), schema)
+                return shape.sized(fields.placeholder(schema.get("format", "")), schema)
             case "integer" | "number":
-                return _neutral(schema, whole=kind == "integer")
+                return shape.neutral(schema, whole=kind == "integer")
             case "boolean":
                 return False
             case "array":
@@ -245,20 +242,20 @@ class _Filler:
         """The first branch that the text has a value for, else the first that can be made."""
         rest = {key: value for key, value in schema.items() if key != word}
         whole = self._rooted(schema)
-        tries = [_merged(rest, self._plain(branch)) for branch in schema[word]]
+        tries = [shape.merged(rest, self._plain(branch)) for branch in schema[word]]
         if place.depth > MAX_DEPTH:
-            tries.sort(key=lambda one: _kinds(one) != ["null"] and "properties" in one)
-        can_be_null = any(_kinds(one) == ["null"] for one in tries)
+            tries.sort(key=lambda one: shape.kinds(one) != ["null"] and "properties" in one)
+        can_be_null = any(shape.kinds(one) == ["null"] for one in tries)
         for must in (False, True):
             for branch in tries:
-                if _kinds(branch) == ["null"] and (not must or place.must is False):
+                if shape.kinds(branch) == ["null"] and (not must or place.must is False):
                     continue
                 value = self.make(branch, replace(place, must=must and not can_be_null))
-                if value is not NOTHING and first_fault(value, whole) is None:
+                if value is not shape.NOTHING and first_fault(value, whole) is None:
                     return value
         if can_be_null:
             return None
-        return self.make(tries[0], place) if place.must and tries else NOTHING
+        return self.make(tries[0], place) if place.must and tries else shape.NOTHING
 
     def _plain(self, schema: Any) -> dict[str, Any]:
         """Without references and `allOf`."""
@@ -268,11 +265,11 @@ class _Filler:
         for _ in range(20):
             if "$ref" in made:
                 target = self._target(str(made.pop("$ref")))
-                made = _merged(made, target)
+                made = shape.merged(made, target)
             elif "allOf" in made:
                 parts = made.pop("allOf")
                 for part in parts:
-                    made = _merged(made, self._plain(part))
+                    made = shape.merged(made, self._plain(part))
             else:
                 break
         return made
@@ -290,107 +287,7 @@ class _Filler:
         return {**{key: self.root[key] for key in ("$defs", "definitions") if key in self.root}, **schema}
 
     def _fits(self, value: str, schema: Mapping[str, Any]) -> bool:
-        return not schema.keys() - _LOOSE or first_fault(value, self._rooted(schema)) is None
+        return not schema.keys() - shape.LOOSE or first_fault(value, self._rooted(schema)) is None
 
     def _text(self, place: Place) -> str:
         return place.focus.text if place.focus is not None else self.reading.material
-
-
-def _kinds(schema: Mapping[str, Any]) -> list[str]:
-    """The types that a schema allows, in its order; guessed from its other words when it names none."""
-    kinds = schema.get("type")
-    if isinstance(kinds, str):
-        return [kinds]
-    if kinds:
-        return list(kinds)
-    if schema.keys() & {"properties", "required", "additionalProperties", "patternProperties", "minProperties"}:
-        return ["object"]
-    if schema.keys() & {"items", "prefixItems", "minItems", "maxItems", "contains"}:
-        return ["array"]
-    if schema.keys() & {"minimum", "maximum", "multipleOf", "exclusiveMinimum", "exclusiveMaximum"}:
-        return ["number"]
-    return ["string"]
-
-
-def _own(schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: schema[key] for key in ("minLength", "maxLength", "pattern", "format") if key in schema}
-
-
-def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Both schemas at once, as far as a walk needs it: properties and required together, else the narrower word."""
-    made = dict(one)
-    for key, value in other.items():
-        if key not in made:
-            made[key] = value
-        elif key == "properties":
-            both = dict(made[key])
-            for name, inner in value.items():
-                old = both.get(name)
-                both[name] = _merged(old, inner) if isinstance(old, Mapping) and isinstance(inner, Mapping) else inner
-            made[key] = both
-        elif key == "required":
-            made[key] = [*made[key], *(name for name in value if name not in made[key])]
-        elif key in ("minimum", "minLength", "minItems", "exclusiveMinimum"):
-            made[key] = max(made[key], value)
-        elif key in ("maximum", "maxLength", "maxItems", "exclusiveMaximum"):
-            made[key] = min(made[key], value)
-        elif key == "enum":
-            made[key] = [item for item in made[key] if item in value]
-        elif key == "type":
-            both_types = [kind for kind in _kinds(made) if kind in _kinds(other)]
-            made[key] = both_types or value
-        elif key == "allOf":
-            made[key] = [*made[key], *value]
-    return made
-
-
-def _sized(text: str, schema: Mapping[str, Any]) -> str:
-    """Cut at a word, or repeated, to the length that the schema asks for."""
-    most, least = schema.get("maxLength"), int(schema.get("minLength", 0))
-    if most is not None and len(text) > most:
-        cut = text[:most]
-        word = cut.rsplit(None, 1)[0].rstrip(",;:") if " " in cut and text[most : most + 1].strip() else cut
-        text = word if len(word) >= least else cut
-    while len(text) < least:
-        text += "-" * (least - len(text)) if not text.strip() else (" " + text)[: least - len(text)]
-    return text
-
-
-def _fitted(value: float, schema: Mapping[str, Any], *, whole: bool) -> Any:
-    """The number if it is within the bounds, else NOTHING."""
-    if whole and value != int(value):
-        return NOTHING
-    number: float = int(value) if value == int(value) and (whole or abs(value) < 1e15) else value
-    own = {key: schema[key] for key in schema.keys() & _BOUNDS}
-    return number if first_fault(number, own) is None else NOTHING
-
-
-# With nothing else in its schema, any text is good.
-_LOOSE = frozenset({"type", "description", "title"})
-_BOUNDS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
-
-
-def _neutral(schema: Mapping[str, Any], *, whole: bool) -> float:
-    """The middle of a range with two ends, else the number nearest to 0."""
-    step = float(schema.get("multipleOf", 1 if whole else 0)) or 0.0
-    unit = step or 1e-3
-    low = schema.get("minimum", schema.get("exclusiveMinimum"))
-    high = schema.get("maximum", schema.get("exclusiveMaximum"))
-    low = low + unit if low is not None and "minimum" not in schema else low
-    high = high - unit if high is not None and "maximum" not in schema else high
-    if low is not None and high is not None:
-        value = (low + high) / 2
-    else:
-        value = max(low, 0) if low is not None else min(high, 0) if high is not None else 0
-    if step:
-        value = math.floor(value / step + 1e-9) * step
-        value = value + step if low is not None and value < low else value
-    return int(value) if value == int(value) else value
-
-
-def _unique(values: Sequence[Any]) -> list[Any]:
-    kept: list[Any] = []
-    for value in values:
-        if value not in kept:
-            kept.append(value)
-    return kept

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 from collections.abc import Sequence
@@ -24,7 +23,9 @@ async def attached(messages: Sequence[Message], files: Value, project: Path) -> 
 
     Raises: StepError: `llm_error`: no file, too large, of a type that no model reads; `file_changed`.
     """
-    parts = await asyncio.to_thread(_parts, files if isinstance(files, list) else [files], project)
+    from asyncio import to_thread  # not needed to look at a workflow
+
+    parts = await to_thread(_parts, files if isinstance(files, list) else [files], project)
     made = [dict(message) for message in messages]
     last = next((message for message in reversed(made) if message["role"] == "user"), None)
     if last is None:

@@ -133,7 +133,7 @@ def _with_usage(error: StepError, spent: Usage) -> StepError:
 async def _messages(ctx: Context, options: Mapping[str, Value]) -> list[Message]:
     """System first, then history, then the question with what is attached to it."""
     if ctx.prompt is not None:
-        rendered: list[Message] = list(ctx.prompt.render(ctx.data))
+        rendered: list[Message] = list(ctx.prompt.render(ctx.data, ctx.project))
     else:
         rendered = [{"role": "user", "content": _text(options)}]
     system = [message for message in rendered if message["role"] == "system"]

@@ -11,7 +11,7 @@ from aiflow.values import Value, _escape, _unescape
 
 class Record(msgspec.Struct, omit_defaults=True, rename={
     "status": "s", "output": "o", "error": "e", "attempts": "a", "started": "t0", "finished": "t1", "usage": "u",
-    "meta": "m", "count": "n", "failed": "b", "blob": "r", "item": "i",
+    "meta": "m", "count": "n", "failed": "b", "blob": "r", "item": "i", "handled": "h",
 }):
     """What is known of one step of one run.
 
@@ -24,6 +24,7 @@ class Record(msgspec.Struct, omit_defaults=True, rename={
         meta: model, prompt, offline ... (see Done.meta).
         count: for an `each`: number of items; each item has a record of its own, `path[0]` ...; `failed` of them failed.
         item: for an item that failed: the item, for `steps.x.errors`.
+        handled: the failure was passed over with `continue`; the step is done.
     """
 
     status: str = "ok"
@@ -38,6 +39,12 @@ class Record(msgspec.Struct, omit_defaults=True, rename={
     failed: int = 0
     blob: dict[str, Any] | None = None
     item: Any = None
+    handled: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Whether the step is not to be done again when the run is retried."""
+        return self.status in ("ok", "skipped") or self.handled
 
 
 _encoder = msgspec.json.Encoder()

@@ -21,6 +21,8 @@ from aiflow.store.records import Record, decode_record
 from aiflow.values import Value, decode, encode
 
 LOG_LINES = 20_000  # of one run
+PART = 1_000  # values sent to one call of a script; Lua unpacks some 8,000 at most
+PAGES_AT_ONCE = 64  # of 64 kB
 NO_USAGE: tuple[Arg, ...] = ("", "", "", "")
 
 
@@ -74,7 +76,8 @@ class Move:
 
 @dataclass(slots=True)
 class Fan:
-    """A fan-out to be started. `next`: first item never handed out; `finished`: items that are done already."""
+    """A fan-out to be started. `next`: first item never handed out; `finished`: items that are done already.
+    `deadline_ms`: the frame is woken then, done or not; 0 for never."""
 
     path: str
     total: int
@@ -86,6 +89,7 @@ class Fan:
     page_size: int
     generation: int
     actor: str
+    deadline_ms: int
 
 
 @dataclass(slots=True)
@@ -167,7 +171,7 @@ class RunStore:
         args = (
             move.epoch, move.sequence, move.cursor, *move.usage, move.rid, move.path, worker, actor, lane,
             fan.path, fan.total, fan.next, fan.finished, fan.allowed, fan.concurrency, fan.lanes, fan.page_size,
-            fan.generation, fan.actor, len(move.records) // 2,
+            fan.generation, fan.actor, fan.deadline_ms, len(move.records) // 2,
         )  # fmt: skip
         return self._time(await self.commit.call("fan_out", keys, (*args, *move.records)))
 
@@ -205,16 +209,14 @@ class RunStore:
 
     async def log(self, rid: str, lines: Sequence[bytes]) -> None:
         """Append lines to the journal; the oldest go when there are too many."""
-        key = self.keys.log(rid)
-        async with self.reader.pipeline(transaction=False) as pipe:
-            pipe.rpush(key, *lines)
-            pipe.ltrim(key, -LOG_LINES, -1)
-            await pipe.execute()
+        keys = (self.keys.ns, self.keys.run(rid), self.keys.log(rid))
+        for first in range(0, len(lines), PART):
+            await self.commit.call("log", keys, (LOG_LINES, *lines[first : first + PART]))
 
-    async def drop(self, rid: str, path: str, worker: str, epoch: int) -> None:
-        """Forget a claim that was lost."""
+    async def drop(self, rid: str, path: str, worker: str, epoch: int, *, hand_on: bool = False) -> None:
+        """Let go of a claim that was lost. `hand_on`: if it was not, somebody else goes on with the frame."""
         keys = (self.keys.ns, self.keys.run(rid), self.keys.frame(rid, path))
-        await self.commit.call("drop", keys, (rid, path, worker, epoch))
+        await self.commit.call("drop", keys, (rid, path, worker, epoch, int(hand_on)))
 
     async def release_lane(self, rid: str, path: str, worker: str, epoch: int) -> None:
         """Hand a lane on with what it has claimed."""
@@ -227,7 +229,7 @@ class RunStore:
         error = msgspec.json.encode({"type": "cancelled", "message": reason})
         args = (rid, error, retention_ms, self.line("run_cancelled", reason=reason))
         reply = (await self.commit.call("cancel_run", keys, args, patient=False)).decode()
-        if reply != "ok":
+        if reply != "accepted":
             raise _refused(rid, reply, "cancelled")
 
     async def retry(self, rid: str) -> None:
@@ -235,7 +237,7 @@ class RunStore:
         keys = (self.keys.ns, self.keys.run(rid), self.keys.results(rid), self.keys.log(rid))
         args = (rid, self.line("run_retried"))
         reply = (await self.commit.call("retry_run", keys, args, patient=False)).decode()
-        if reply != "ok":
+        if reply != "accepted":
             raise _refused(rid, reply, "retried")
 
     async def settle(self, rid: str, path: str, output: Value) -> None:
@@ -263,18 +265,22 @@ class RunStore:
         n, x, k, b, a, c, s, lanes, z, g = (int(one or 0) for one in v)
         return FanState(n, x, k, b, a, c, s == 1, lanes, z, g)
 
-    async def write_pages(self, rid: str, path: str, pages: list[bytes], again: Sequence[int]) -> None:
-        """Put the items of a fan-out beside it before it starts. Repeatable: the content is always the same."""
-        fan = self.keys.fan(rid, path)
-        async with self.reader.pipeline(transaction=False) as pipe:
-            for number, page in enumerate(pages):
-                pipe.hset(fan, f"p{number}", page)
-                if number % 64 == 63:
-                    await pipe.execute()
-            pipe.delete(f"{fan}:again")
-            for first in range(0, len(again), 1000):
-                pipe.rpush(f"{fan}:again", *again[first : first + 1000])
-            await pipe.execute()
+    async def stop_fan(self, rid: str, path: str) -> None:
+        """Let nothing new begin in a fan-out that its frame has given up."""
+        await self.read("HSET", self.keys.fan(rid, path), "s", 1)
+
+    async def write_pages(
+        self, rid: str, fence: str, epoch: int, path: str, pages: Sequence[bytes], again: Sequence[int]
+    ) -> None:
+        """Put the items of a fan-out beside it before it starts, and the indexes of those to be done again. Raises Lost."""
+        keys = (self.keys.ns, self.keys.run(rid), fence, self.keys.fan(rid, path))
+        numbered = list(enumerate(pages))
+        parts = [(numbered[first : first + PAGES_AT_ONCE], 0, again[:0]) for first in range(0, len(pages), PAGES_AT_ONCE)]
+        parts += [([], first, again[first : first + PART]) for first in range(0, len(again), PART)]
+        for number, (some, before, indexes) in enumerate(parts or [([], 0, again)]):
+            flat = [value for pair in some for value in pair]
+            args = (epoch, int(number == 0), len(some), *flat, before, *indexes)
+            self._time(await self.commit.call("pages", keys, args))
 
     async def page(self, rid: str, path: str, number: int) -> list[Any]:
         """One page of the items of a fan-out."""
@@ -284,14 +290,10 @@ class RunStore:
         page: list[Any] = decode(raw)
         return page
 
-    async def drop_fan(self, rid: str, path: str, lanes: int) -> None:
-        """Remove a fan-out that its frame has moved past."""
-        fan = self.keys.fan(rid, path)
-        names = [fan, f"{fan}:idle", f"{fan}:again", *(self.keys.frame(rid, f"{path}#{n}") for n in range(lanes))]
-        async with self.reader.pipeline(transaction=False) as pipe:
-            pipe.unlink(*names)
-            pipe.srem(self.keys.run(rid) + ":keys", *names)
-            await pipe.execute()
+    async def drop_fan(self, rid: str, fence: str, epoch: int, path: str, lanes: int) -> None:
+        """Remove a fan-out that its frame has moved past. Raises Lost."""
+        keys = (self.keys.ns, self.keys.run(rid), fence, self.keys.fan(rid, path))
+        self._time(await self.commit.call("drop_fan", keys, (epoch, rid, path, lanes)))
 
     async def plan(self, version: str) -> bytes:
         """A stored plan. Raises StoreError when it is gone."""

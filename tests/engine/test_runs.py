@@ -47,11 +47,11 @@ async def test_an_else_runs_instead_and_gives_the_output(run: Run, project: Proj
     info = await run(
         """
         steps:
-          - id: no
-            if: 1 > 2
+          - id: nothing
+            if: inputs.n > 2
             python: work:echo
           - id: either
-            if: 1 > 2
+            if: inputs.n > 2
             python: work:echo
             else:
               - python: work:echo
@@ -59,21 +59,23 @@ async def test_an_else_runs_instead_and_gives_the_output(run: Run, project: Proj
               - id: second
                 python: work:echo
                 with: {value: second}
-          - id: yes_
-            if: 2 > 1
+          - id: taken
+            if: inputs.n < 2
             python: work:echo
-            with: {value: yes}
+            with: {value: first}
             else:
               - fail: never
         outputs:
-          no: "{{ steps.no.output }}"
-          status: "{{ steps.no.status }}"
+          nothing: "{{ steps.nothing.output }}"
+          status: "{{ steps.nothing.status }}"
           either: "{{ steps.either.output }}"
-          yes_: "{{ steps.yes_.output }}"
-        """
+          taken: "{{ steps.taken.output }}"
+        inputs: {n: integer}
+        """,
+        n=1,
     )
-    assert info.outputs == {"no": None, "status": "skipped", "either": "second", "yes_": True}
-    assert [effect.path for effect in project.effects()] == ["either.else.python@1", "either.else.second", "yes_"]
+    assert info.outputs == {"nothing": None, "status": "skipped", "either": "second", "taken": "first"}
+    assert [effect.path for effect in project.effects()] == ["either.else.python@1", "either.else.second", "taken"]
 
 
 async def test_a_do_hands_on_its_last_step_and_output_reshapes(run: Run) -> None:
@@ -107,8 +109,8 @@ async def test_now_and_uuid_are_the_same_for_every_attempt(run: Run, project: Pr
         """
     )
     assert info.status == "ok"
-    assert info.outputs["key"] == f"{info.run_id}:ids"
-    assert info.outputs == project.records(info.run_id)["ids"].output
+    assert info.outputs["key"] == f"{info.run_id}:once.ids"
+    assert info.outputs == project.records(info.run_id)["once.ids"].output
 
 
 # -- each ------------------------------------------------------------------------------------------------------
@@ -373,7 +375,7 @@ async def test_a_do_is_retried_from_its_beginning(run: Run, project: Project) ->
     )
     assert info.status == "ok", info.error
     counts = project.counts()
-    assert (counts["first"], counts["second"]) == (2, 2)
+    assert (counts["do@1.first"], counts["do@1.second"]) == (2, 2)
 
 
 async def test_a_timeout_ends_an_attempt(run: Run, project: Project) -> None:
@@ -463,7 +465,7 @@ async def test_on_error(run: Run, project: Project) -> None:
     assert info.outputs == {
         "goes_on": [None, "failed", "ValueError: broken None"],
         "handled": "ValueError: broken 7 at handled",
-        "block": "deep",
+        "block": "block.deep",
         "deep": "failed",
     }
     project.assert_at_rest(info.run_id)
@@ -653,7 +655,7 @@ async def test_a_retried_run_goes_on_at_the_failed_step(run: Run, working: App, 
     await working.client.retry(info.run_id)
     info = await ended(working, info.run_id)
     assert (info.status, info.outputs, info.error) == ("ok", 3, None)
-    assert project.counts() == {"before": 1, "inside": 1, "bad": 2, "python@3": 1}
+    assert project.counts() == {"before": 1, "block.inside": 1, "block.bad": 2, "python@3": 1}
     project.assert_at_rest(info.run_id)
     with pytest.raises(RunError, match="is ok and cannot be retried"):
         await working.client.retry(info.run_id)
@@ -804,44 +806,9 @@ async def test_items_left_waiting_by_a_failure_are_done_once_after_a_retry(run: 
     project.assert_at_rest(info.run_id)
 
 
-async def test_an_each_inside_a_retried_do_begins_anew(run: Run, project: Project) -> None:
+async def test_an_each_inside_a_retried_do_begins_anew(working: App, project: Project) -> None:
     """Its items of the attempt before, also those that failed or wait, must not be in the way."""
-    info = await run(
-        """
-        steps:
-          - do:
-              - id: all
-                each: range(5)
-                concurrency: 5
-                do:
-                  - python: work:echo
-                    with: {value: "{{ item }}"}
-                  - if: item < 2
-                    wait: 250ms
-                  - python: work:echo
-                  - id: last
-                    python: work:fails_on
-                    with: {value: "{{ item }}", bad: [4], unless: mended}
-            on_error:
-              - fail: {message: "{{ error.message }}", type: "{{ error.type }}"}
-            retry: {times: 2, delay: 1ms}
-            id: block
-          - python: work:echo
-            with: {value: "{{ steps.block.output }}"}
-        """
-    ) if False else await _run_with_mend(run, project)
-    assert info.status == "ok", info.error
-    assert info.outputs == list(range(5))
-    project.assert_at_rest(info.run_id)
-
-
-async def _run_with_mend(run: Run, project: Project) -> Any:
-    async def mend() -> None:
-        await until(lambda: project.counts()["all[4].last"] >= 2, "the second attempt")
-        project.touch("mended")
-
-    mending = asyncio.create_task(mend())
-    info = await run(
+    workflow = project.load(
         """
         steps:
           - id: block
@@ -863,8 +830,45 @@ async def _run_with_mend(run: Run, project: Project) -> Any:
             with: {value: "{{ steps.block.output }}"}
         """
     )
-    await mending
-    return info
+    rid = await working.client.start(workflow, {})
+    await until(lambda: project.counts()["block.all[4].last"] >= 2, "the second attempt")
+    project.touch("mended")
+    info = await ended(working, rid)
+    assert (info.status, info.outputs) == ("ok", list(range(5)))
+    project.assert_at_rest(rid)
+
+
+async def test_a_retry_does_not_come_back_to_failures_that_were_passed_over(run: Run, working: App, project: Project) -> None:
+    info = await run(
+        """
+        steps:
+          - id: first
+            python: work:broken
+            on_error: continue
+          - id: all
+            each: range(4)
+            concurrency: 1
+            python: work:fails_on
+            with: {value: "{{ item }}", bad: [1]}
+            on_error: continue
+          - id: two
+            each: range(4)
+            concurrency: 1
+            python: work:fails_on
+            with: {value: "{{ item }}", bad: [1, 3], unless: mended}
+            allow_failures: 1
+          - python: work:echo
+        """
+    )
+    assert info.status == "failed"
+    project.touch("mended")
+    await working.client.retry(info.run_id)
+    assert (await ended(working, info.run_id)).status == "ok"
+    counts = project.counts()
+    assert counts["first"] == 1
+    assert [counts[f"all[{n}]"] for n in range(4)] == [1, 1, 1, 1]
+    assert [counts[f"two[{n}]"] for n in range(4)] == [1, 2, 1, 2]
+    project.assert_at_rest(info.run_id)
 
 
 # -- odds and ends ---------------------------------------------------------------------------------------------

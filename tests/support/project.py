@@ -179,6 +179,10 @@ class Project:
         """How often each step took effect."""
         return Counter(effect.path for effect in self.effects())
 
+    def forget_effects(self) -> None:
+        """Begin with no effects."""
+        (self.root / "effects.log").unlink(missing_ok=True)
+
     def most_at_once(self) -> int:
         """How many steps with begin and end were between the two at the same time, at most."""
         running = most = 0

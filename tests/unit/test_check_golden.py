@@ -66,3 +66,10 @@ def test_a_file_with_faults_is_not_loaded(case: Path, project: Settings) -> None
 
 def test_every_case_has_its_text() -> None:
     assert {case.stem for case in BAD} == {text.stem for text in (CASES / "bad").glob("*.txt")}
+
+
+@pytest.mark.parametrize("file", sorted((CASES.parent.parent / "workflows").glob("*.yaml")), ids=lambda file: file.stem)
+def test_says_nothing_about_the_workflows_that_come_with_the_project(file: Path) -> None:
+    models = {"fast": ModelSpec("openai/gpt-4o-mini"), "embedder": ModelSpec("openai/text-embedding-3-small")}
+    settings = Settings(root=CASES.parent.parent, models=models)
+    assert [str(problem) for problem in check_workflow(file, settings)] == []

@@ -114,6 +114,7 @@ KIN = [
     ("a: 12:30:45\n", 1, 4, "ambiguous-scalar", "the number 45045 (base 60)"),
     ("a: 2026-01-02\n", 1, 4, "ambiguous-scalar", "as a date, YAML 1.2 as text"),
     ("a: 1_000\n", 1, 4, "ambiguous-scalar", 'write 1000, or "1_000" for the text'),
+    ("a: 1e30001111100\n", 1, 4, "ambiguous-scalar", 'write "1e30001111100"'),
     ("a: .nan\n", 1, 4, "not-json", 'write ".nan" for the text'),
     ("a: 99999999999999999999\n", 1, 4, "not-json", "integers have at most 64 bits"),
     ("a: {no: 1}\n", 1, 5, "ambiguous-key", 'write: "no":'),
@@ -281,7 +282,7 @@ def _bomb() -> str:
         ("[" * 100_000, "too-deep"), ("{" * 100_000, "too-deep"), ("- " * 100_000, "too-deep"),
         ("[" * 1_000_000, "too-large"), ("a: " + "x" * 5_000_000, "too-large"), (_bomb(), "too-many-values"),
         ("".join(f"k{n}: 1\n" for n in range(20_000)), "too-many-values"), ("a: " + "9" * 5000, "not-json"),
-        ("x: [" + "\n".join(f"&a{n} 1," for n in range(20_000)) + "]", "too-many-values"),
+        ("x: [" + "1," * 50_000 + "]", "too-many-values"),
     ],
 )  # fmt: skip
 def test_hostile_files_are_refused_quickly(text: str, code: str) -> None:

@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +16,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from aiflow.errors import StepError
+from aiflow.language.prompts import load_prompt_source, parse_prompt
 from aiflow.models.calls import ChatRequest, EmbedRequest
 from aiflow.models.offline import chat, complete, embed
 from aiflow.models.offline_task import split_task
+
+ROOT = Path(__file__).parents[2]
 
 HARBOUR = """# Harbour report 2024
 
@@ -336,10 +340,36 @@ def test_any_text_is_survived(text: str) -> None:
         assert fact["quote"].strip() == "" or fact["quote"] in text
 
 
+def test_the_prompts_of_the_sample_workflow_read_well() -> None:
+    """The three prompts of doc_ingest over the documents that come with the project."""
+    rules = (ROOT / "workflows/samples/workshop-rules.txt").read_text("utf-8")
+    minutes = next((ROOT / "workflows/samples").glob("minutes-*.md")).read_text("utf-8")
+    documents = []
+    for name, text in (("rules.txt", rules[:1200]), ("minutes.md", minutes[:1200])):
+        facts = through("extract_facts", part=text, file_name=name)
+        assert 1 <= len(facts["title"].split()) <= 8 and len(facts["facts"]) >= 3
+        assert all(fact["quote"] in text for fact in facts["facts"])
+        short = through("summarize_document", file_name=name, facts=[facts])
+        assert 20 < len(short["summary"].split()) < 150 and short["topics"]
+        assert all(sentence in flat(text) for sentence in short["summary"].split(". ")[:1])
+        documents.append({"name": name, "parts": 1, "summary": short["summary"]})
+    lines = through("digest", documents=documents).splitlines()
+    assert lines[0] == "# Digest" and lines[2].startswith("2 documents")
+    assert [line.split(":")[0] for line in lines[4:]] == ["- **rules.txt** (1 part)", "- **minutes.md** (1 part)"]
+
+
+def through(prompt: str, **inputs: Any) -> Any:
+    """What the offline model answers to a prompt file of the project."""
+    path = ROOT / f"workflows/prompts/{prompt}.md"
+    read = parse_prompt(load_prompt_source(path, path.name))
+    answer = complete(read.render(inputs), read.schema)
+    return answer.text if read.schema is None else answer.parsed
+
+
 def test_the_same_question_has_the_same_answer_in_every_process() -> None:
     code = (
         "import json;from aiflow.models.offline import complete, embed;from aiflow.models.calls import EmbedRequest;"
-        f"from tests.unit.test_offline import FACTS, HARBOUR;"
+        "from tests.unit.test_offline import FACTS, HARBOUR;"
         "print(complete([{'role': 'user', 'content': 'From the file a:\\n\\n' + HARBOUR}], FACTS).text);"
         "print(embed('offline/embedding', EmbedRequest(['the harbour'], ())).vectors)"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path as FilePath
@@ -44,6 +45,12 @@ class Inspection:
     def data(self) -> dict[str, Any]:
         """The top of the document; empty when it is no map."""
         return self.doc.data if isinstance(self.doc.data, dict) else {}
+
+    @cached_property
+    def layers(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """`defaults` of aiflow.yaml and of the workflow."""
+        own = self.data.get("defaults")
+        return self.settings.defaults, own if isinstance(own, dict) else {}
 
     @cached_property
     def sites(self) -> list[Site]:

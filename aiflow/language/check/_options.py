@@ -93,8 +93,7 @@ def _short(look: Inspection, kind: StepKind, value: Any, path: Path) -> None:
     for misfit in misfits(value, schema, templates=True):
         say_misfit(look, (*path, *misfit.path), misfit, kind.name, word, value_below(value, misfit.path), whole=not misfit.path)
         return
-    layers = (look.settings.defaults, as_map(look.data.get("defaults")))
-    _missing(look, kind, {kind.short: value, **kind_defaults(kind, *layers)}, path)
+    _missing(look, kind, {kind.short: value, **kind_defaults(kind, *look.layers)}, path)
 
 
 def _options(look: Inspection, node: Node, kind: StepKind, value: Mapping[str, Any], path: Path) -> None:
@@ -104,8 +103,7 @@ def _options(look: Inspection, node: Node, kind: StepKind, value: Mapping[str, A
             not_yet(look, (*path, key), key)
     given = {key: one for key, one in value.items() if key not in later and key not in kind.lists}
     _fit_options(look, node, kind, given, path)
-    layers = (look.settings.defaults, as_map(look.data.get("defaults")))
-    _missing(look, kind, {**kind_defaults(kind, *layers), **given}, path)
+    _missing(look, kind, {**kind_defaults(kind, *look.layers), **given}, path)
 
 
 def _fit_options(look: Inspection, node: Node | None, kind: StepKind, given: Mapping[str, Any], path: Path) -> None:
@@ -180,8 +178,3 @@ def value_below(value: Any, path: Path) -> Any:
             return None
         value = value[part]  # type: ignore[index]
     return value
-
-
-def as_map(value: Any) -> dict[str, Any]:
-    """The value, or an empty map when it is none."""
-    return value if isinstance(value, dict) else {}

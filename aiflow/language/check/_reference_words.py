@@ -98,5 +98,6 @@ def name_hint(look: Inspection, site: Site, reference: Reference) -> str:
         return f"did you mean `{near}`?"
     near = nearest(name, [*look.definitions.input_names, *look.tree.by_id])
     if near:
-        return f"did you mean `{'inputs' if near in look.definitions.input_names else 'steps'}.{near}{'' if near in look.definitions.input_names else '.output'}`?"
+        is_input = near in look.definitions.input_names
+        return f"did you mean `inputs.{near}`?" if is_input else f"did you mean `steps.{near}.output`?"
     return did_you_mean(name, known, f"a text needs quotes: '{name}'; known here: {listed(known)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path as FilePath
 from typing import Any
 
 from aiflow.language.check._fit import Misfit
@@ -96,6 +97,8 @@ def unknown_option(look: Inspection, node: Node | None, kind: StepKind, key: Any
     message = f"{where}unknown option `{key}` for `{kind.name}`"
     ours = FOREIGN_OPTIONS.get(kind.name, {}).get(str(key))
     if str(key) in MODIFIERS and str(key) not in properties:
+        if node is not None:
+            node.meant.add(str(key))
         hint = f"`{key}` stands beside `{kind.name}`, not in it" + (
             f": write at the step: {key}: {flow(value)}" if node is not None else ""
         )
@@ -132,7 +135,10 @@ def say_misfit(
         return
     if misfit.what == "pattern" and isinstance(value, str) and " such as " in wants:
         message = f"{full} must look like `{wants.partition(' such as ')[2]}`, not `{value}`"
-        look.at_value(path, message, "wrong-type", f"write: {key}: {word.write}" if word.write else "")
+        hint = f"write: {key}: {word.write}" if word.write else ""
+        if key == "python":
+            hint = f"write: python: {_module_and_function(value, look.settings.root)}"
+        look.at_value(path, message, "wrong-type", hint)
         return
     said_of = (
         f"; {flow(value)} does not say how often"
@@ -203,6 +209,15 @@ def _step_takes(node: Node) -> str:
     if node.kind is None:
         return f"a step has one kind ({', '.join(kind_names())}) and modifiers ({', '.join(MODIFIERS)})"
     return f"beside `{node.kind.name}` it takes: {', '.join(MODIFIERS)}"
+
+
+def _module_and_function(value: str, root: FilePath) -> str:
+    module, _, function = value.partition(":")
+    module = module.removesuffix(".py").replace("/", ".").strip(".")
+    is_module = "\0" not in module and root.joinpath(*module.split(".")).with_suffix(".py").is_file()
+    if not function and "." in module and not is_module:
+        module, _, function = module.rpartition(".")
+    return f"{module}:{function.removesuffix('()') or 'FUNCTION'}"
 
 
 def _number(value: str) -> int | float | None:

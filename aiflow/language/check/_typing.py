@@ -131,8 +131,7 @@ class Types:
         if "prompt" in config and prompt is None:
             return None
         options = prompt.options if prompt is not None else {}
-        layers = (look.settings.defaults, look.data.get("defaults") or {})
-        config = with_defaults(config, kind_defaults(node.kind, *layers), options)
+        config = with_defaults(config, kind_defaults(node.kind, *look.layers), options)
         if config.get("tools"):
             return None
         if config.get("schema") is not None:

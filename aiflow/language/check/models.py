@@ -38,8 +38,7 @@ def _step(look: Inspection, node: Node) -> None:
         if prompt is None:
             return
         options = prompt.options
-    layers = (look.settings.defaults, look.data.get("defaults") or {})
-    full = {**options, **with_defaults(config, kind_defaults(node.kind, *layers), options)}
+    full = {**options, **with_defaults(config, kind_defaults(node.kind, *look.layers), options)}
     if not full.get("model"):
         alias = next(iter(look.settings.models), "")
         hint = f"write: model: {alias or 'openai/gpt-4o-mini'}, or for all: defaults: {{{node.kind.name}: {{model: ...}}}}"

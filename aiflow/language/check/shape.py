@@ -7,7 +7,7 @@ from typing import Any
 
 from aiflow.language.check._fit import has_type, misfits
 from aiflow.language.check._inspection import Inspection
-from aiflow.language.check._options import as_map, check_kind, kind_default, not_yet, step_list, value_below
+from aiflow.language.check._options import check_kind, kind_default, not_yet, step_list, value_below
 from aiflow.language.check._shape_words import (
     kind_names,
     say_misfit,
@@ -88,7 +88,7 @@ def _step(look: Inspection, node: Node) -> None:
             meant.add(word)
             if word == "id" and isinstance(value, str):
                 look.tree.by_id.setdefault(value, node)
-    node.meant = meant
+    node.meant |= meant
     later = meant & LATER_KINDS
     if not present and not later and not meant & known.keys() and "" not in meant - set(MODIFIERS):
         _no_kind(look, node)
@@ -169,8 +169,7 @@ def _plural(node: Node) -> str:
 
 
 def _default_timeout(look: Inspection, node: Node) -> bool:
-    layers = (look.settings.defaults, as_map(look.data.get("defaults")))
-    return node.kind is not None and modifier_default(node.kind, "timeout", *layers) is not None
+    return node.kind is not None and modifier_default(node.kind, "timeout", *look.layers) is not None
 
 
 def _defaults(look: Inspection, given: Any) -> None:

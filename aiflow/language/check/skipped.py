@@ -23,7 +23,7 @@ _COUNTS = ("count", "size", "total", "number", "length", "score", "price", "amou
 
 def check(look: Inspection) -> None:
     """All uses of what may not be there."""
-    guards = _Guards()
+    guards = _Guards(look)
     for site in look.sites:
         for reference in site.references:
             if reference.guarded:
@@ -99,14 +99,15 @@ def _same_condition(target: Node, site: Site) -> bool:
 class _Guards:
     """What is known to be there at each place, from conditions around and steps that end the run before."""
 
-    def __init__(self) -> None:
+    def __init__(self, look: Inspection) -> None:
+        self._at_end: Known = frozenset().union(*(_ensures(one) for one in look.tree.steps))
         self._before: dict[Node, Known] = {}
         self._around: dict[Node, Known] = {}
 
     def at(self, site: Site) -> Known:
         node = site.node
         if node is None:
-            return frozenset()
+            return self._at_end
         known = self._inherited(node)
         return known if site.role == "if" else known | _when(node.data.get("if"), True)
 

@@ -36,9 +36,10 @@ local function push(rid, path, actor, at)
   redis.call('LTRIM', P .. ':bell:default', -64, -1)
 end
 
--- Make a frame claimable. `n` of the run counts frames that are ready or claimed.
+-- Make a frame claimable, and forget its timer. `n` of the run counts frames that are ready or claimed.
 local function wake(run, rid, path, at)
   local f = redis.call('HMGET', frame_key(run, path), 'A', 'w')
+  redis.call('ZREM', P .. ':timers', rid .. '|' .. path)
   local added = redis.call('ZADD', P .. ':ready', at, rid .. '|' .. path)
   if added == 1 and not f[2] then
     if redis.call('HINCRBY', run, 'n', 1) == 1 and redis.call('HGET', run, 'st') == 'waiting' then
@@ -48,13 +49,43 @@ local function wake(run, rid, path, at)
   push(rid, path, f[1] or redis.call('HGET', run, 'wf') or 'lost', at)
 end
 
--- A worker lets go of a frame that is not ready: it is parked or finished.
-local function rest(run, rid, path, worker)
-  redis.call('HDEL', frame_key(run, path), 'w', 'o')
-  redis.call('SREM', P .. ':worker:' .. worker, rid .. '|' .. path)
+-- One frame fewer of an open run is ready or claimed.
+local function less(run)
   if redis.call('HINCRBY', run, 'n', -1) <= 0 and redis.call('HGET', run, 'st') == 'running' then
     redis.call('HSET', run, 'st', 'waiting')
   end
+end
+
+-- A worker lets go of a frame that is not ready: it is parked or finished.
+local function rest(run, rid, path, worker)
+  redis.call('SREM', P .. ':worker:' .. worker, rid .. '|' .. path)
+  if redis.call('HDEL', frame_key(run, path), 'w', 'o') > 0 then less(run) end
+end
+
+-- The path of a frame's key, nil for the other keys of a run.
+local function frame_path(run, key)
+  if string.sub(key, #run + 1, #run + 3) == ':f:' then return string.sub(key, #run + 4) end
+  return nil
+end
+
+-- Take a frame from whoever holds it or waits for it: its claim is void, no timer and no message moves it.
+local function void(run, rid, path)
+  local frame, name = frame_key(run, path), rid .. '|' .. path
+  local counted = redis.call('ZREM', P .. ':ready', name) == 1
+  local worker = redis.call('HGET', frame, 'w')
+  if worker then
+    redis.call('SREM', P .. ':worker:' .. worker, name)
+    counted = true
+  end
+  redis.call('ZREM', P .. ':timers', name)
+  redis.call('HDEL', frame, 'e', 'w', 'o')
+  if counted and is_open(redis.call('HGET', run, 'st')) then less(run) end
+end
+
+-- Nothing moves a frame of a run that has ended; a worker that is in it may still hand in what was paid for.
+local function still(run, rid, path)
+  redis.call('ZREM', P .. ':ready', rid .. '|' .. path)
+  redis.call('ZREM', P .. ':timers', rid .. '|' .. path)
 end
 
 -- The write is allowed while the run is open and the claim is the newest: nil, or what to answer.
@@ -91,6 +122,12 @@ local function write_records(results, count, i)
   return i
 end
 
+-- The fan-out is done: its parent goes on, if it is still where it fanned out (and was not begun anew meanwhile).
+local function wake_parent(run, rid, fan, at)
+  local parent = redis.call('HMGET', fan, 'P', 'Q')
+  if redis.call('HGET', frame_key(run, parent[1]), 'q') == parent[2] then wake(run, rid, parent[1], at) end
+end
+
 -- Count finished items of a fan-out and wake its parent at the last one, or at the failure that is one too many.
 -- `h` = {n, r, k, b, a, s}, numbers, after the finished ones were counted in.
 local function settle_fan(run, rid, fan, h, failed_now, at)
@@ -98,9 +135,9 @@ local function settle_fan(run, rid, fan, h, failed_now, at)
   if failed_now and not stopped and h.b > h.a then
     h.s = 1
     redis.call('HSET', fan, 's', 1)
-    wake(run, rid, redis.call('HGET', fan, 'P'), at)
+    wake_parent(run, rid, fan, at)
   elseif not stopped and h.k >= h.n then
-    wake(run, rid, redis.call('HGET', fan, 'P'), at)
+    wake_parent(run, rid, fan, at)
   end
 end
 

@@ -17,12 +17,13 @@ if not gone and path ~= '' then
 end
 redis.call('ZREM', P .. ':ready', name)
 if gone then
-  if r[1] then redis.call('HINCRBY', run, 'n', -1) end
+  if mine then rest(run, rid, path, worker) elseif is_open(r[1]) then less(run) end
   return { 'gone' }
 end
 local at = now()
-local epoch = mine and owner[3] or redis.call('HINCRBY', frame, 'e', 1)
-redis.call('HSET', frame, 'w', worker, 'o', ARGV[4])
+-- Epochs are counted per run: a frame that was removed and made anew never gets one that was handed out before.
+local epoch = mine and owner[3] or text(redis.call('HINCRBY', run, 'ec', 1))
+redis.call('HSET', frame, 'w', worker, 'o', ARGV[4], 'e', epoch)
 redis.call('SADD', P .. ':worker:' .. worker, name)
 if r[1] == 'queued' then redis.call('HSET', run, 'st', 'running', 't1', at)
 elseif r[1] == 'waiting' then redis.call('HSET', run, 'st', 'running') end

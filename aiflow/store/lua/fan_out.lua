@@ -3,14 +3,14 @@
 -- The pages of items were written into the fan-out's hash before. When the fan-out exists from an earlier generation
 -- (retry of a failed run), the items in `:again` and those never handed out are done.
 -- KEYS ns, run, fence, frame, results, fan
--- ARGV epoch, sequence, cursor, cost, tokens in, tokens out, calls, rid, path, worker, actor, lane path, fan path, total, next, finished, allowed, concurrency, lanes, page size, generation, lane actor, records, (path, record)*
+-- ARGV epoch, sequence, cursor, cost, tokens in, tokens out, calls, rid, path, worker, actor, lane path, fan path, total, next, finished, allowed, concurrency, lanes, page size, generation, lane actor, deadline (ms, 0 for none: the frame is woken then), records, (path, record)*
 -- Returns now | "fenced" | "gone"
 local run, frame, fan, rid, path = KEYS[2], KEYS[4], KEYS[6], ARGV[8], ARGV[9]
 local refused = refuse(run, KEYS[3], ARGV[1])
 if refused then return refused end
 local at = now()
 if tonumber(redis.call('HGET', frame, 'q') or '0') >= tonumber(ARGV[2]) then return at end
-if #ARGV > 23 then redis.call('HSET', KEYS[5], unpack(ARGV, 24)) end
+if #ARGV > 24 then redis.call('HSET', KEYS[5], unpack(ARGV, 25)) end
 redis.call('HSET', frame, 'q', ARGV[2], 'c', ARGV[3], 't', at, 'd', 0, 'm', '')
 use(run, 4)
 if ARGV[12] == '' then
@@ -20,17 +20,23 @@ else
   redis.call('HSET', frame, 'A', ARGV[11])
   redis.call('SADD', run .. ':keys', frame)
 end
+-- It may have been here before: its lanes of that time are void, and if it begins anew, so are its items (see `items`).
+local lanes_before = redis.call('HGET', fan, 'L')
+if lanes_before then
+  for lane = 0, tonumber(lanes_before) - 1 do
+    void(run, rid, ARGV[13] .. '#' .. lane)
+    redis.call('UNLINK', frame_key(run, ARGV[13] .. '#' .. lane))
+  end
+  if ARGV[15] == '0' and ARGV[16] == '0' then redis.call('HSET', fan, 'F', 1) end
+end
 redis.call('HSET', fan, 'n', ARGV[14], 'x', ARGV[15], 'r', 0, 'k', ARGV[16], 'b', 0, 'a', ARGV[17], 'c', ARGV[18], 's', 0,
-  'L', ARGV[19], 'z', ARGV[20], 'g', ARGV[21], 'P', path)
+  'L', ARGV[19], 'z', ARGV[20], 'g', ARGV[21], 'P', path, 'Q', ARGV[2])
+if ARGV[23] ~= '0' then redis.call('ZADD', P .. ':timers', ARGV[23], rid .. '|' .. path) end
 redis.call('DEL', fan .. ':idle')
 redis.call('SADD', run .. ':keys', fan, fan .. ':idle', fan .. ':again')
 for lane = 0, tonumber(ARGV[19]) - 1 do
   local lane_path = ARGV[13] .. '#' .. lane
   local key = frame_key(run, lane_path)
-  local old = redis.call('HKEYS', key)
-  for _, field in ipairs(old) do
-    if string.match(field, '^a%d+$') then redis.call('HDEL', key, field) end
-  end
   redis.call('HSET', key, 'A', ARGV[22], 'd', 0)
   redis.call('SADD', run .. ':keys', key)
   wake(run, rid, lane_path, at)

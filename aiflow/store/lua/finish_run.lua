@@ -14,14 +14,16 @@ if KEYS[5] == run then redis.call('HSET', run, 'q', ARGV[3], 'c', ARGV[4]) end
 if ARGV[10] ~= '' then redis.call('HSET', run, 'out', ARGV[10]) end
 if ARGV[11] ~= '' then redis.call('HSET', run, 'err', ARGV[11]) end
 redis.call('HDEL', run, 'w', 'o')
-redis.call('HINCRBY', run, 'n', -1)
+redis.call('HSET', run, 'n', 0)
 redis.call('SREM', P .. ':worker:' .. ARGV[13], rid .. '|')
-redis.call('ZREM', P .. ':ready', rid .. '|')
+still(run, rid, '')
 redis.call('ZREM', P .. ':open', rid)
 if ARGV[9] == 'failed' then redis.call('ZADD', P .. ':dead', at, rid) end
 if ARGV[14] ~= '' then redis.call('RPUSH', KEYS[4], ARGV[14]) end
 local keep = ARGV[9] == 'failed' or ARGV[9] == 'cancelled'
 for _, key in ipairs(redis.call('SMEMBERS', run .. ':keys')) do
+  local path = frame_path(run, key)
+  if path then still(run, rid, path) end
   if keep then redis.call('PEXPIRE', key, ARGV[12]) else redis.call('UNLINK', key) end
 end
 if keep then redis.call('PEXPIRE', run .. ':keys', ARGV[12]) else redis.call('UNLINK', run .. ':keys') end

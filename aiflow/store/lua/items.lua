@@ -7,9 +7,11 @@
 -- Returns {status, now, index...}: status "go" | "idle" (the lane was let go of) | "stop" (no more items; lane let go of when nothing is in flight) | "fenced" | "gone"
 -- Invariant: an item is claimed by one lane at a time, and r <= c.   Cost: O(items finished + handed out)
 local run, lane, fan, rid = KEYS[2], KEYS[3], KEYS[4], ARGV[2]
-local refused = refuse(run, lane, ARGV[1])
-if refused == 'fenced' then return { 'fenced' } end
-local v = redis.call('HMGET', fan, 'n', 'x', 'r', 'k', 'b', 'a', 'c', 's')
+-- `w` besides: a lane that was let go of (and the reply was lost) takes nothing more under the same claim.
+local held = redis.call('HMGET', lane, 'e', 'w')
+if held[1] ~= ARGV[1] or held[2] ~= ARGV[4] then return { 'fenced' } end
+local ended = not is_open(redis.call('HGET', run, 'st'))
+local v = redis.call('HMGET', fan, 'n', 'x', 'r', 'k', 'b', 'a', 'c', 's', 'F')
 if not v[1] then return { 'gone' } end
 local h = { n = tonumber(v[1]), r = tonumber(v[3]), k = tonumber(v[4]), b = tonumber(v[5]), a = tonumber(v[6]), s = tonumber(v[8]) }
 local x, c = tonumber(v[2]), tonumber(v[7])
@@ -34,8 +36,9 @@ end
 -- A result that was paid for is kept even when the run ended meanwhile; nothing new begins.
 if counted > 0 then use(run, 8) end
 local flight = tonumber(ARGV[6])
-if refused == 'gone' then
+if ended then
   redis.call('HSET', fan, 'r', h.r, 'k', h.k, 'b', h.b)
+  if counted > 0 and redis.call('TTL', KEYS[5]) == -1 then redis.call('PEXPIRE', KEYS[5], redis.call('PTTL', run)) end
   if flight == 0 then redis.call('SREM', P .. ':worker:' .. ARGV[4], rid .. '|' .. ARGV[3]) end
   return { 'gone' }
 end
@@ -61,6 +64,12 @@ if h.s == 0 and not (failed_now and h.b > h.a) then
       index = text(x)
       x = x + 1
       out[#out + 1] = index
+      if v[9] then  -- what an earlier round of this fan-out left of the item
+        local path = string.match(ARGV[3], '^(.*)#%d+$') .. '[' .. index .. ']'
+        void(run, rid, path)
+        redis.call('UNLINK', frame_key(run, path))
+        redis.call('SREM', run .. ':keys', frame_key(run, path))
+      end
     else break end
     fields[#fields + 1] = 'a' .. index
     fields[#fields + 1] = '1'

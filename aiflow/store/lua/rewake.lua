@@ -10,7 +10,7 @@ for _, name in ipairs(names) do
   local bar = string.find(name, '|', 1, true)
   local rid, path = string.sub(name, 1, bar - 1), string.sub(name, bar + 1)
   local run = P .. ':run:{' .. rid .. '}'
-  if redis.call('HEXISTS', run, 'st') == 1 then wake(run, rid, path, at)
+  if is_open(redis.call('HGET', run, 'st')) then wake(run, rid, path, at)
   else redis.call('ZREM', P .. ':ready', name) end
 end
 return #names
