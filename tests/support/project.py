@@ -37,6 +37,7 @@ from aiflow.store.keys import Keys
 from aiflow.store.records import Record, decode_record
 
 PATIENCE_S = 30.0
+STOP_S = 15
 
 MODULE = '''
 import asyncio, os, time
@@ -268,7 +269,12 @@ class WorkerProcess:
     def stop(self) -> int:
         """Ask it to end; its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        try:
+            return self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGUSR1)
+            time.sleep(1)
+            raise AssertionError(f"it did not stop: {self.log.read_text()}") from None
 
     def kill(self) -> None:
         if self.process.poll() is None:
