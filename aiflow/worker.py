@@ -14,7 +14,7 @@ import redis
 from dramatiq import Worker as DramatiqWorker
 
 from aiflow.engine.broker import WakeBroker
-from aiflow.engine.host import Host
+from aiflow.engine.host import Host, cancelled
 from aiflow.plan import CompiledPlan
 from aiflow.services import cancels, ticker
 from aiflow.services.lease import Lease
@@ -83,10 +83,7 @@ class Worker:
         """Running steps get `grace_s`; everything else is handed on at once."""
         await self.host.stop(grace_s)
         await asyncio.to_thread(self._stop_threads)
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await cancelled(self._tasks)
         await asyncio.to_thread(self._lease.give_back)
 
     def _stop_threads(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from aiflow.cli._text import clean
-from aiflow.errors import AiflowError
+from aiflow.errors import AiflowError, StoreError
 
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
@@ -39,6 +39,9 @@ def guarded(command: Callable[[], Any]) -> int:
     except SystemExit as wanted:
         return wanted.code if isinstance(wanted.code, int) else 1
     except Exception as error:
+        if type(error).__module__.startswith("redis."):  # not imported here: it takes long
+            say(f"error: the store does not answer: {clean(str(error))}\n    try again when it is back")
+            return StoreError.exit_code
         say(bug_text(error))
         return EXIT_BUG
 

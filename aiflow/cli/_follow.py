@@ -8,8 +8,11 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from redis.exceptions import RedisError
+
 from aiflow.cli._signals import Interrupts
 from aiflow.cli._text import one_line, span
+from aiflow.errors import StoreError
 
 if TYPE_CHECKING:
     from aiflow.app import App
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 ASK_S = 0.05  # how often the status is asked for: an end is seen at once
 SHOW_S = 0.25  # how often the view is fed; a refresh of 30 rows costs 10 ms
 GRACE_S = 5.0  # what running steps get after Ctrl-C
+AWAY_S = 0.5  # how often a store that does not answer is asked again
 AFTER_S = 1.0  # what frames of other runs get when ours has ended
 MOST_RETRIES = 200  # retries remembered for the view
 
@@ -104,14 +108,27 @@ async def follow(app: App, rid: str, view: View, interrupts: Interrupts, *, no_w
     """The run when it has ended (or, with `no_wait`, when only waits are left); None after an interruption."""
     happenings = Happenings()
     shown = 0.0
+    away = False
     while not interrupts.asked.is_set():
-        status = await app.inspector.status(rid)
-        ended = status not in ("queued", "running", "waiting")
-        if ended or time.monotonic() - shown >= SHOW_S:
-            await _feed(app.inspector, rid, view, happenings, status)
-            shown = time.monotonic()
-        if ended or (no_wait and status == "waiting" and not happenings.awaited(_now_ms())):
-            return await app.inspector.run(rid)
+        try:
+            status = await app.inspector.status(rid)
+            if status is None:
+                raise StoreError(f"the store does not know run {rid} any more", "did it come back without its data?")
+            ended = status not in ("queued", "running", "waiting")
+            if ended or time.monotonic() - shown >= SHOW_S:
+                await _feed(app.inspector, rid, view, happenings, status)
+                shown = time.monotonic()
+            if ended or (no_wait and status == "waiting" and not happenings.awaited(_now_ms())):
+                return await app.inspector.run(rid)
+        except (RedisError, OSError) as error:
+            if not away:
+                away = True
+                view.note(f"the store does not answer ({one_line(str(error), 90)}); waiting for it, finished work is kept")
+            await interrupts.sleep(AWAY_S)
+            continue
+        if away:
+            away = False
+            view.note("the store is back")
         await interrupts.sleep(ASK_S)
     return None
 
@@ -165,7 +182,7 @@ def show_logs(view: View, verbose: bool) -> None:
     logger.setLevel(logging.DEBUG if verbose else logging.ERROR)
     logger.propagate = False
     logger.handlers[:] = [NotesHandler(view)]
-    logging.getLogger("dramatiq").setLevel(logging.INFO if verbose else logging.CRITICAL)
+    logging.getLogger("dramatiq").setLevel(logging.INFO if verbose else logging.CRITICAL + 1)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 BAR = 24  # columns
 SPARE = 6  # lines of the terminal that the tree leaves free
-_STYLES = {"dim": "dim", "bold": "bold"}
 
 
 class LiveView:
@@ -55,7 +54,7 @@ class LiveView:
     def _picture(self, progress: RunProgress, happenings: Happenings) -> Group:
         for line in progress.steps:
             self._clock(line)
-        parts: list[Text | Table] = [self._head(progress), self._tree(progress.steps)]
+        parts: list[Text | Table] = [self._head(progress), self._tree(progress.steps, set(happenings.retries))]
         if progress.run.is_open:
             parts += [Text(f"  ↻ {reason}", "yellow") for reason in waiting_for(happenings, int(time.time() * 1000))]
         return Group(*parts)
@@ -71,7 +70,7 @@ class LiveView:
         head.append("  " + " · ".join(facts), "dim")
         return head
 
-    def _tree(self, steps: list[Progress]) -> Table:
+    def _tree(self, steps: list[Progress], retried: set[str]) -> Table:
         grid = Table.grid(padding=(0, 2, 0, 0))
         grid.add_column(no_wrap=True)
         grid.add_column(no_wrap=True)
@@ -80,8 +79,9 @@ class LiveView:
         if above:
             grid.add_row(Text(f"  … {above} above", "dim"), "", "")
         for line in shown:
-            sign, _ = MARKS.get(line.status, ("?", ""))
-            name = Text.assemble("  " * (line.depth + 1), (sign, _style(line.status)), " ", line.label)
+            status = "retrying" if line.status == "running" and line.path in retried else line.status
+            sign, style = MARKS.get(status, ("?", "yellow"))
+            name = Text.assemble("  " * (line.depth + 1), (sign, style), " ", line.label)
             if line.status in ("pending", "skipped"):
                 name.stylize("dim")
             grid.add_row(name, _bar(line), self._facts(line))

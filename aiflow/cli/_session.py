@@ -103,6 +103,8 @@ async def print_result(app: App, info: RunInfo, wishes: Wishes) -> int:
         _printed(lambda: out_json(run_json(info)))
         return 1 if failed else 0
     if failed:
+        if not wishes.quiet:
+            say("")
         say("\n".join(failure_lines(info, root, info.run_id)))
         return 1
     if info.is_open:

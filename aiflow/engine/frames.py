@@ -56,6 +56,7 @@ class RunContext:
     def __init__(self, host: Host, plan: CompiledPlan, claim: Claim) -> None:
         self.host = host
         self.plan = plan
+        self.claim = claim
         self.rid = claim.rid
         self.generation = claim.generation
         self.created_ms = claim.created_ms
@@ -780,6 +781,9 @@ class Frame:
         self.host.crash_point("before_checkpoint")
         self.now_ms = await self.whole(self.store.checkpoint(move, mark))
         self.mark = ""
+        if self.deaths:
+            self.deaths = 0
+            self.host.cleared(self.run.claim)
         self.host.crash_point("after_checkpoint")
         while self.done_fans:
             await self.store.drop_fan(self.run.rid, self.fence, self.epoch, *self.done_fans.pop())

@@ -10,14 +10,14 @@ import signal
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from random import Random
 
 from redis.asyncio import Redis
 
 from aiflow.clock import StoreClock
 from aiflow.engine.failure import Leave, StopRun
-from aiflow.engine.frames import Frame, RunContext
+from aiflow.engine.frames import DEATHS, Frame, RunContext
 from aiflow.engine.lanes import Lane, claimed_items
 from aiflow.engine.limits import rate_of
 from aiflow.engine.scope import Results
@@ -35,6 +35,8 @@ from aiflow.store.runs import Claim, Lost, RunStore
 
 log = logging.getLogger(__name__)
 
+CANCEL_S = 5.0  # tasks that do not end for so long are left behind
+SUSPECT = DEATHS - 1  # after so many deaths a frame works alone
 FRAMES_MOST = 512  # frames in work at once in one process; more wait in the queue for another
 PLANS_KEPT = 64
 
@@ -78,6 +80,8 @@ class Host:
         self._tasks: dict[asyncio.Task[None], str] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._unwanted: set[asyncio.Task[None]] = set()  # of cancelled runs
+        self._suspects = asyncio.Lock()
+        self._suspect: Claim | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._room = threading.BoundedSemaphore(FRAMES_MOST)
         self.on_plan: Callable[[CompiledPlan], None] = lambda plan: None
@@ -128,7 +132,10 @@ class Host:
             return
         self.crash_point("after_claim")
         try:
-            await self._work(claim)
+            if claim.deaths >= SUSPECT:
+                await self._work_alone(claim)
+            else:
+                await self._work(claim)
         except Leave:
             return
         except Lost:
@@ -145,6 +152,22 @@ class Host:
         except Exception as error:
             log.exception("run %s, frame `%s`: a bug in aiflow", rid, path)
             await self._give_up(claim, AiflowError(f"{type(error).__name__}: {error} (a bug in aiflow)"))
+
+    async def _work_alone(self, claim: Claim) -> None:
+        """A frame that may be the one that kills: no other such frame is at work, so that only the right one is blamed."""
+        await self._suspects.acquire()
+        self._suspect = claim
+        try:
+            await self.store.begin(claim)
+            await self._work(claim)
+        finally:
+            self.cleared(claim)
+
+    def cleared(self, claim: Claim) -> None:
+        """A frame got past the step that it was suspected for, or ended."""
+        if self._suspect is claim:
+            self._suspect = None
+            self._suspects.release()
 
     async def _work(self, claim: Claim) -> None:
         plan = await self.plan(claim.version)
@@ -272,10 +295,7 @@ class Host:
         self.stopping = True
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=grace_s)
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=5)
+        await cancelled(self._tasks)
 
     def cancel_run(self, rid: str) -> None:
         """Drop the frames of a run that was cancelled."""
@@ -301,6 +321,16 @@ class Host:
         else:
             os.kill(os.getpid(), signal.SIGKILL)
             time.sleep(60)
+
+
+async def cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: redis-py may swallow a cancellation that meets a reply (seen with 3.11)."""
+    left = {task for task in tasks if not task.done()}
+    deadline = time.monotonic() + CANCEL_S
+    while left and time.monotonic() < deadline:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=0.2)
 
 
 def crash_points(text: str) -> dict[str, str]:

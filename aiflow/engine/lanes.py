@@ -68,7 +68,7 @@ class Lane:
         first = True
         try:
             while True:
-                careful = first and self.deaths > 0
+                careful = first and self.deaths >= DEATHS - 1
                 want = 0 if self.host.stopping or careful else max(0, width - len(self.flying))
                 reply = await self._items(want, first)
                 first = False
@@ -80,6 +80,7 @@ class Lane:
                 await self._load_pages([int(one.lstrip("~")) for one in numbers])
                 if careful and status == "go":
                     await self._one_by_one(sorted(int(one[1:]) for one in numbers))
+                    self.host.cleared(self.run.claim)
                     continue
                 for one in numbers:
                     self._launch(int(one.lstrip("~")), again=one.startswith("~"))
@@ -120,7 +121,7 @@ class Lane:
         finished, self.finished = self.finished, []
         usage = _sum(finished)
         # While something is still to be done here, Redis must not let go of the lane as idle.
-        flight = len(self.flying) + waiting + (self.host.stopping or (first and self.deaths > 0))
+        flight = len(self.flying) + waiting + (self.host.stopping or (first and self.deaths >= DEATHS - 1))
         tail: list[Any] = [*usage, len(finished)]
         for one in finished:
             tail += (one.index, int(one.failed), one.frame, len(one.records) // 2, *one.records)

@@ -111,6 +111,8 @@ class Reconciler:
     async def _reap(self, worker: str) -> None:
         moved = BATCH
         while moved >= BATCH:
-            moved, _ = await self._commit.call("reap", (self._keys.ns,), (BATCH, self._lease_ms, worker, 0))
+            moved, _, gone = await self._commit.call("reap", (self._keys.ns,), (BATCH, self._lease_ms, worker, 0))
             if moved:
                 log.warning("took over %d frame(s) of a worker that is gone", moved)
+            if gone:  # messages that it had taken are lost with it
+                await self._commit.call("rewake", (self._keys.ns,), (0, BATCH))

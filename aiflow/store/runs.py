@@ -213,6 +213,11 @@ class RunStore:
         for first in range(0, len(lines), PART):
             await self.commit.call("log", keys, (LOG_LINES, *lines[first : first + PART]))
 
+    async def begin(self, claim: Claim) -> None:
+        """A frame that waited to work alone begins. Raises Lost."""
+        keys = (self.keys.ns, self.keys.run(claim.rid), self.keys.frame(claim.rid, claim.path))
+        self._time(await self.commit.call("begin", keys, (claim.epoch,)))
+
     async def drop(self, rid: str, path: str, worker: str, epoch: int, *, hand_on: bool = False) -> None:
         """Let go of a claim that was lost. `hand_on`: if it was not, somebody else goes on with the frame."""
         keys = (self.keys.ns, self.keys.run(rid), self.keys.frame(rid, path))

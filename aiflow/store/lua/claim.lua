@@ -25,6 +25,8 @@ local at = now()
 local epoch = mine and owner[3] or text(redis.call('HINCRBY', run, 'ec', 1))
 redis.call('HSET', frame, 'w', worker, 'o', ARGV[4], 'e', epoch)
 redis.call('SADD', P .. ':worker:' .. worker, name)
+-- After two deaths it may be the frame that kills: it works alone in its process, and waits for that; see `begin` and `reap`.
+if tonumber(redis.call('HGET', frame, 'd') or '0') >= 2 then redis.call('HSET', frame, 'z', 1) end
 if r[1] == 'queued' then redis.call('HSET', run, 'st', 'running', 't1', at)
 elseif r[1] == 'waiting' then redis.call('HSET', run, 'st', 'running') end
 local f = redis.call('HMGET', frame, 'c', 't', 'd', 'm', 'q')
