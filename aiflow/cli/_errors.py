@@ -13,6 +13,7 @@ import click
 from aiflow.cli._text import clean
 from aiflow.errors import AiflowError, StoreError
 
+EXIT_PERSON = 5
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 

@@ -13,6 +13,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "run": ("run:run", "Start a run of a workflow file and follow it."),
         "resume": ("resume:resume", "Go on with a run that was interrupted."),
         "retry": ("resume:retry", "Continue a failed run at the step that failed."),
+        "settle": ("resume:settle", "Decide on a step whose outcome is unknown."),
         "cancel": ("resume:cancel", "End a run, wherever it is."),
         "runs": ("runs:runs", "List runs, newest first."),
         "show": ("show:show", "Show a run: its steps, or one step in full."),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aiflow.cli._errors import EXIT_INTERRUPTED, say, silence_stdout
+from aiflow.cli._errors import EXIT_INTERRUPTED, EXIT_PERSON, say, silence_stdout
 from aiflow.cli._follow import AFTER_S, GRACE_S, View, follow, make_view, show_logs
 from aiflow.cli._options import out, out_json
 from aiflow.cli._result import failure_lines, find, result_lines, run_json
@@ -95,18 +95,26 @@ def say_safe(rid: str) -> None:
     say(f"run {rid} is safe: everything finished so far is kept\n  go on: aiflow resume {rid}")
 
 
+def exit_code(info: RunInfo) -> int:
+    """DSL 3.18: 1 for a run that failed or was cancelled, 5 when a person has to decide, else 0."""
+    if info.status == "failed" and info.error and info.error["type"] == "outcome_unknown":
+        return EXIT_PERSON
+    return 1 if info.status in ("failed", "cancelled") else 0
+
+
 async def print_result(app: App, info: RunInfo, wishes: Wishes) -> int:
     """Print a run that has ended (or waits, with --no-wait); the exit code."""
     root: Path = app.settings.root
     failed = info.status in ("failed", "cancelled")
+    code = exit_code(info)
     if wishes.as_json:
         _printed(lambda: out_json(run_json(info)))
-        return 1 if failed else 0
+        return code
     if failed:
         if not wishes.quiet:
             say("")
         say("\n".join(failure_lines(info, root, info.run_id)))
-        return 1
+        return code
     if info.is_open:
         say(f"run {info.run_id} is {info.status}\n  follow it: aiflow resume {info.run_id}")
         return 0

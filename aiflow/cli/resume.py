@@ -1,4 +1,4 @@
-"""`aiflow resume`, `retry`, `cancel`: what one may do to a run."""
+"""`aiflow resume`, `retry`, `settle`, `cancel`: what one may do to a run."""
 
 from __future__ import annotations
 
@@ -79,6 +79,40 @@ def retry(
 @click.command(
     epilog="""\b
 Examples:
+  aiflow settle 01J9ZK pay --done                       it took effect; go on behind it
+  aiflow settle 01J9ZK pay --done --output '{"id": 7}'  and this is its result
+  aiflow settle 01J9ZK pay --redo                       it did not; do it again
+"""
+)
+@click.argument("run")
+@click.argument("step")
+@click.option("--done/--redo", "done", default=None, help="Did the step take effect?")
+@click.option("--output", metavar="JSON", help="Its result, with --done; null if not given.")
+@profile_option
+@project_option
+@json_option
+@quiet_option
+@verbose_option
+def settle(
+    run: str, step: str, done: bool | None, output: str | None, profile: str | None, project: str | None,
+    as_json_: bool, quiet: bool, verbose: bool,
+) -> int:  # fmt: skip
+    """Decide on a STEP whose outcome is unknown, and go on with its RUN.
+
+    A worker died in the middle of a step that must not be repeated unasked, so nobody knows whether it took effect.
+    Find out, then say so here.
+    """
+    if done is None:
+        raise click.UsageError("say --done or --redo")
+    if output is not None and not done:
+        raise click.UsageError("--output goes with --done")
+    settings, wishes = _settings(project, profile), _wishes(as_json_, quiet, verbose, False)
+    return asyncio.run(_settle(settings, run, step, done, _json_value(output), wishes, profile))
+
+
+@click.command(
+    epilog="""\b
+Examples:
   aiflow cancel 01J9ZK
   aiflow cancel 01J9ZK --reason "wrong folder"
 """
@@ -129,6 +163,28 @@ async def _retry(settings: Settings, text: str | None, wishes: Wishes, profile: 
         again = await app.inspector.run(info.run_id)
         assert again is not None
         return await _go_on(app, again, wishes, profile)
+
+
+async def _settle(
+    settings: Settings, text: str, step: str, done: bool, output: Any, wishes: Wishes, profile: str | None
+) -> int:  # fmt: skip
+    from aiflow.app import App
+
+    async with App(settings) as app:
+        info = await app.inspector.find(text)
+        await app.client.settle(info.run_id, step, done=done, output=output)
+        again = await app.inspector.run(info.run_id)
+        assert again is not None
+        return await _go_on(app, again, wishes, profile)
+
+
+def _json_value(text: str | None) -> Any:
+    import json
+
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError as error:
+        raise click.BadParameter(f"not JSON: {error}", param_hint="--output") from None
 
 
 async def _go_on(app: App, info: RunInfo, wishes: Wishes, profile: str | None) -> int:

@@ -48,6 +48,7 @@ if ARGV[7] == '1' then
     local index = string.match(field, '^a(%d+)$')
     if index then out[#out + 1] = '~' .. index end
   end
+  if #out == 2 then redis.call('HSET', lane, 'd', 0) end  -- it had nothing in work when its workers died
 end
 local again_left = h.s == 0 and redis.call('LLEN', fan .. ':again') or 0
 local want, before = tonumber(ARGV[5]), #out
