@@ -18,12 +18,12 @@ class StoreClock:
     """
 
     def __init__(self) -> None:
-        self._offset_ms = int(time.time() * 1000) - int(time.monotonic() * 1000)
+        self._offset_ms = (time.time() - time.monotonic()) * 1000
 
     def learn(self, redis_ms: int) -> None:
         """Take over the time that a script's reply carried."""
-        self._offset_ms = redis_ms - int(time.monotonic() * 1000)
+        self._offset_ms = redis_ms - time.monotonic() * 1000
 
     def now_ms(self) -> int:
         """Redis's time now, in ms since 1970."""
-        return int(time.monotonic() * 1000) + self._offset_ms
+        return int(time.monotonic() * 1000 + self._offset_ms)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 INLINE_RETRY_MS = 1_000  # a longer delay lets go of the frame; a shorter one is cheaper to sit out
 MOST_RETRY_AFTER_MS = 3_600_000  # a provider that asks for more is asked again after an hour
+SUSPECT = 2  # a frame in which so many workers died works alone, so that only the right one is blamed
 DEATHS = 3  # a step that kills its worker so often is not tried again
 BLOB_PAUSES_S = (1.0, 4.0, 10.0)  # a blob store in trouble is asked again
 
@@ -380,7 +381,7 @@ class Frame:
                     break
                 if self.mark and self.mark == self._mark(path):
                     self.mark = ""
-                    raise _unknown_outcome(path)
+                    raise _unknown_outcome(self.run.rid, path)
                 outcome = await self.attempt(cs, path, attempt, entry, rest if slot == "do" else None, resumed, until)
                 value = outcome.output
                 if cs.output is not None:
@@ -783,7 +784,9 @@ class Frame:
         self.mark = ""
         if self.deaths:
             self.deaths = 0
-            self.host.cleared(self.run.claim)
+            if self.lane:
+                await self.store.begin(self.run.rid, self.fence, self.epoch, self.index)
+            self.host.cleared(self if self.lane else self.run.claim)
         self.host.crash_point("after_checkpoint")
         while self.done_fans:
             await self.store.drop_fan(self.run.rid, self.fence, self.epoch, *self.done_fans.pop())
@@ -848,12 +851,12 @@ def _repeatable(cs: CompiledStep, config: Any) -> bool:
     return said(config) if callable(said) else said
 
 
-def _unknown_outcome(path: str) -> StepError:
+def _unknown_outcome(rid: str, path: str) -> StepError:
     return StepError(
         "outcome_unknown",
         "a worker died in the middle of this step, so nobody knows whether it took effect",
         data={"path": path},
-        hint="find out, then: aiflow settle RUN STEP --done, or --redo; `repeatable: true` on the step if repeating never hurts",
+        hint=f"find out, then: aiflow settle {rid} {path} --done (or --redo); write `repeatable: true` where repeating never hurts",
     )
 
 

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from aiflow.clock import StoreClock
 from aiflow.engine.failure import Leave, StopRun
-from aiflow.engine.frames import DEATHS, Frame, RunContext
+from aiflow.engine.frames import SUSPECT, Frame, RunContext
 from aiflow.engine.lanes import Lane, claimed_items
 from aiflow.engine.limits import rate_of
 from aiflow.engine.scope import Results
@@ -36,7 +36,6 @@ from aiflow.store.runs import Claim, Lost, RunStore
 log = logging.getLogger(__name__)
 
 CANCEL_S = 5.0  # tasks that do not end for so long are left behind
-SUSPECT = DEATHS - 1  # after so many deaths a frame works alone
 FRAMES_MOST = 512  # frames in work at once in one process; more wait in the queue for another
 PLANS_KEPT = 64
 
@@ -81,7 +80,7 @@ class Host:
         self._background: set[asyncio.Task[None]] = set()
         self._unwanted: set[asyncio.Task[None]] = set()  # of cancelled runs
         self._suspects = asyncio.Lock()
-        self._suspect: Claim | None = None
+        self._suspect: object = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._room = threading.BoundedSemaphore(FRAMES_MOST)
         self.on_plan: Callable[[CompiledPlan], None] = lambda plan: None
@@ -132,7 +131,7 @@ class Host:
             return
         self.crash_point("after_claim")
         try:
-            if claim.deaths >= SUSPECT:
+            if claim.deaths >= SUSPECT and "#" not in path:  # a lane looks at each of its items
                 await self._work_alone(claim)
             else:
                 await self._work(claim)
@@ -155,17 +154,21 @@ class Host:
 
     async def _work_alone(self, claim: Claim) -> None:
         """A frame that may be the one that kills: no other such frame is at work, so that only the right one is blamed."""
-        await self._suspects.acquire()
-        self._suspect = claim
+        await self.alone(claim)
         try:
-            await self.store.begin(claim)
+            await self.store.begin(claim.rid, self.keys.frame(claim.rid, claim.path), claim.epoch)
             await self._work(claim)
         finally:
             self.cleared(claim)
 
-    def cleared(self, claim: Claim) -> None:
-        """A frame got past the step that it was suspected for, or ended."""
-        if self._suspect is claim:
+    async def alone(self, who: object) -> None:
+        """Wait until no other suspect is at work in this process."""
+        await self._suspects.acquire()
+        self._suspect = who
+
+    def cleared(self, who: object) -> None:
+        """It got past the step that it was suspected for, or ended."""
+        if self._suspect is who:
             self._suspect = None
             self._suspects.release()
 

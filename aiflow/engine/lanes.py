@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aiflow.engine.failure import Leave, StopRun
-from aiflow.engine.frames import DEATHS, Frame, RunContext, take_usage
+from aiflow.engine.frames import SUSPECT, Frame, RunContext, take_usage
 from aiflow.engine.scope import Results
 from aiflow.errors import StepError
 from aiflow.plan import CompiledStep, static_path
@@ -45,7 +45,6 @@ class Lane:
         self.body = cs.body
         self.epoch = claim.epoch
         self.now_ms = claim.now_ms
-        self.deaths = claim.deaths
         self.key = self.store.keys.frame(run.rid, claim.path)
         self.prefixes = prefixes
         self.loop = loop
@@ -68,22 +67,17 @@ class Lane:
         first = True
         try:
             while True:
-                careful = first and self.deaths >= DEATHS - 1
-                want = 0 if self.host.stopping or careful else max(0, width - len(self.flying))
+                want = 0 if self.host.stopping else max(0, width - len(self.flying))
                 reply = await self._items(want, first)
                 first = False
                 status = reply[0].decode()
                 if status in ("gone", "fenced"):
                     raise Lost
                 self.now_ms = reply[1]
-                numbers = [one.decode() for one in reply[2:]]
-                await self._load_pages([int(one.lstrip("~")) for one in numbers])
-                if careful and status == "go":
-                    await self._one_by_one(sorted(int(one[1:]) for one in numbers))
-                    self.host.cleared(self.run.claim)
-                    continue
-                for one in numbers:
-                    self._launch(int(one.lstrip("~")), again=one.startswith("~"))
+                handed = [_handed(one) for one in reply[2:]]
+                await self._load_pages([index for index, _, _ in handed])
+                for index, again, deaths in handed:
+                    self._launch(index, again, deaths)
                 if not self.flying and not self.finished:
                     if self.host.stopping:
                         await self.store.release_lane(self.run.rid, self.path, self.host.worker, self.epoch)
@@ -103,25 +97,11 @@ class Lane:
         if self.broken is not None:
             raise self.broken
 
-    async def _one_by_one(self, indexes: list[int]) -> None:
-        """After a worker died in this lane: what it had claimed runs alone, so that a deadly item harms only itself."""
-        for index in indexes:
-            deadly = self.deaths >= DEATHS and index == indexes[0]
-            self._launch(index, again=True, deaths=DEATHS if deadly else 0)
-            if index in self.flying:
-                await self.flying[index]
-            if self.broken is not None:
-                raise self.broken
-            if self.finished:
-                reply = await self._items(0, False, len(indexes))
-                if reply[0] in (b"gone", b"fenced"):
-                    raise Lost
-
-    async def _items(self, want: int, first: bool, waiting: int = 0) -> list[Any]:
+    async def _items(self, want: int, first: bool) -> list[Any]:
         finished, self.finished = self.finished, []
         usage = _sum(finished)
         # While something is still to be done here, Redis must not let go of the lane as idle.
-        flight = len(self.flying) + waiting + (self.host.stopping or (first and self.deaths >= DEATHS - 1))
+        flight = len(self.flying) + self.host.stopping
         tail: list[Any] = [*usage, len(finished)]
         for one in finished:
             tail += (one.index, int(one.failed), one.frame, len(one.records) // 2, *one.records)
@@ -137,7 +117,7 @@ class Lane:
         self.host.crash_point("lane_after_items")
         return reply
 
-    def _launch(self, index: int, again: bool, deaths: int = 0) -> None:
+    def _launch(self, index: int, again: bool, deaths: int) -> None:
         if index in self.begun:
             return
         self.begun.add(index)
@@ -184,11 +164,17 @@ class Lane:
             index=index,
             item=item,
         )
+        if deaths >= SUSPECT:
+            await self.host.alone(frame)
+            await self.store.begin(self.run.rid, self.key, self.epoch, index, deaths)
         try:
             succeeded, _ = await frame.run_item(self.body)
         except StopRun as stop:
             await frame.end_run(stop)
             raise Lost from None
+        finally:
+            if deaths:
+                self.host.cleared(frame)
         records = await frame.encoded()
         if frame.lines:
             await self.store.log(self.run.rid, frame.lines)
@@ -211,6 +197,12 @@ class Lane:
         await self.results.load(path, "")
         record = self.results.get(path)
         return record.output if record else None
+
+
+def _handed(one: bytes) -> tuple[int, bool, int]:
+    """(index, begun before, workers that died in it) of an item as `items` names it."""
+    index, _, deaths = one.lstrip(b"~").partition(b":")
+    return int(index), one.startswith(b"~"), int(deaths or 0)
 
 
 def _sum(finished: list[Finished]) -> tuple[Any, ...]:

@@ -27,7 +27,7 @@ z it waits to work alone (after two deaths),
 m start mark of a step that is not repeatable, A actor, E and I: fan-out and index that it is an item of.
 Fields of a fan-out: n total, x next to hand out, r running, k finished, b failed, a failures allowed, c concurrency,
 s stopped, g generation, P parent frame, Q the parent's sequence when it fanned out, F begun anew before (retry of a `do`), L lanes, z page size, p0 p1 ... pages of items.
-Fields of a lane besides: a<index> for each item it has claimed.
+Fields of a lane besides: a<index> for each item it has claimed: workers that died in it, and `z`.
 """
 
 from __future__ import annotations

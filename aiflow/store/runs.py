@@ -213,10 +213,10 @@ class RunStore:
         for first in range(0, len(lines), PART):
             await self.commit.call("log", keys, (LOG_LINES, *lines[first : first + PART]))
 
-    async def begin(self, claim: Claim) -> None:
-        """A frame that waited to work alone begins. Raises Lost."""
-        keys = (self.keys.ns, self.keys.run(claim.rid), self.keys.frame(claim.rid, claim.path))
-        self._time(await self.commit.call("begin", keys, (claim.epoch,)))
+    async def begin(self, rid: str, fence: str, epoch: int, index: int | None = None, deaths: int = 0) -> None:
+        """A frame, or the item `index` of a lane, that waited to work alone begins. Raises Lost."""
+        keys = (self.keys.ns, self.keys.run(rid), fence)
+        self._time(await self.commit.call("begin", keys, (epoch, "" if index is None else index, deaths)))
 
     async def drop(self, rid: str, path: str, worker: str, epoch: int, *, hand_on: bool = False) -> None:
         """Let go of a claim that was lost. `hand_on`: if it was not, somebody else goes on with the frame."""

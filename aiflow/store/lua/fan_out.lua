@@ -17,7 +17,6 @@ if ARGV[12] == '' then
   rest(run, rid, path, ARGV[10])
 else
   redis.call('HDEL', KEYS[3], 'a' .. string.match(path, '%[(%d+)%]$'))
-  redis.call('HSET', KEYS[3], 'd', 0)
   redis.call('HSET', frame, 'A', ARGV[11])
   redis.call('SADD', run .. ':keys', frame)
 end

@@ -2,9 +2,9 @@
 -- items: a lane hands in what it finished and takes its next items. Called with nothing finished it first gets back
 -- what it had claimed before a crash.
 -- KEYS ns, run, lane, fan, results
--- ARGV epoch, rid, lane path, worker, want, in flight, first call (1/0), cost, tokens in, tokens out, calls, finished,
+-- ARGV epoch, rid, lane path, worker, want, in flight, first call of this claim, or sent again (1/0), cost, tokens in, tokens out, calls, finished,
 --      then for each finished: index, failed (1/0), frame to drop ('' for none), records, (path, record)*
--- Returns {status, now, index...}: status "go" | "idle" (the lane was let go of) | "stop" (no more items; lane let go of when nothing is in flight) | "fenced" | "gone"
+-- Returns {status, now, index...} (`~index` or `~index:deaths` for an item that may have begun before): status "go" | "idle" (the lane was let go of) | "stop" (no more items; lane let go of when nothing is in flight) | "fenced" | "gone"
 -- Invariant: an item is claimed by one lane at a time, and r <= c.   Cost: O(items finished + handed out)
 local run, lane, fan, rid = KEYS[2], KEYS[3], KEYS[4], ARGV[2]
 -- `w` besides: a lane that was let go of (and the reply was lost) takes nothing more under the same claim.
@@ -44,11 +44,19 @@ if ended then
 end
 local out = { 'go', at }
 if ARGV[7] == '1' then
-  for _, field in ipairs(redis.call('HKEYS', lane)) do
-    local index = string.match(field, '^a(%d+)$')
-    if index then out[#out + 1] = '~' .. index end
+  -- `a<index>` counts the workers that died in the item; with a `z` behind, it waits to work alone and has not begun.
+  local died = (redis.call('HGET', lane, 'd') or '0') ~= '0'
+  local fields = redis.call('HGETALL', lane)
+  for f = 1, #fields, 2 do
+    local index = string.match(fields[f], '^a(%d+)$')
+    if index then
+      local deaths, waits = string.match(fields[f + 1], '^(%d+)(z?)$')
+      if died and waits == '' then deaths = text(deaths + 1) end
+      if died then redis.call('HSET', lane, fields[f], tonumber(deaths) >= 2 and deaths .. 'z' or deaths) end
+      out[#out + 1] = '~' .. index .. ':' .. deaths
+    end
   end
-  if #out == 2 then redis.call('HSET', lane, 'd', 0) end  -- it had nothing in work when its workers died
+  if died then redis.call('HSET', lane, 'd', 0) end
 end
 local again_left = h.s == 0 and redis.call('LLEN', fan .. ':again') or 0
 local want, before = tonumber(ARGV[5]), #out
@@ -73,14 +81,13 @@ if h.s == 0 and not (failed_now and h.b > h.a) then
       end
     else break end
     fields[#fields + 1] = 'a' .. index
-    fields[#fields + 1] = '1'
+    fields[#fields + 1] = '0'
     h.r, take = h.r + 1, take - 1
   end
   if #fields > 0 then redis.call('HSET', lane, unpack(fields)) end
 end
 redis.call('HSET', fan, 'x', x, 'r', h.r, 'k', h.k, 'b', h.b)
 if counted > 0 then
-  redis.call('HSET', lane, 'd', 0)
   settle_fan(run, rid, fan, h, failed_now, at)
 end
 if h.s == 1 then out[1] = 'stop' end
