@@ -112,10 +112,23 @@ class _Doorbell(Consumer):
                 if not self._bodies:
                     return None
             body = self._bodies.pop(0)
-            try:
-                return MessageProxy(Message.decode(body))
-            except (DecodeError, TypeError):
+            message = _readable(body)
+            if message is None:
                 self._broker.put_aside(body)
                 return None
+            return MessageProxy(message)
         except redis.RedisError as error:
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
+
+
+def _readable(body: bytes) -> Message[Any] | None:
+    """The message, or None when it is not one of ours: anything odd would end Dramatiq's consumer thread."""
+    try:
+        message = Message.decode(body)
+    except (DecodeError, TypeError):
+        return None
+    args = message.args
+    fits = isinstance(args, (list, tuple)) and len(args) == 2 and all(isinstance(one, str) for one in args)
+    named = isinstance(message.actor_name, str) and message.actor_name != ""
+    plain = not message.kwargs and isinstance(message.options, dict) and "eta" not in message.options
+    return message if fits and named and plain else None

@@ -259,9 +259,14 @@ class WorkerProcess:
         wait_for(lambda: self.process.poll() is not None, "a worker that dies")
         assert self.died, self.log.read_text()
 
-    def wait_stopped(self) -> None:
-        """Until it is frozen by SIGSTOP."""
-        wait_for(lambda: Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", "a frozen worker")
+    @property
+    def name(self) -> str:
+        """Its id in the store."""
+        return self.log.read_text().partition("ready ")[2].split()[0]
+
+    def is_stopped(self) -> bool:
+        """Whether it is frozen by SIGSTOP."""
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
