@@ -20,7 +20,7 @@ import dramatiq
 import redis
 from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.errors import ConnectionClosed, DecodeError
+from dramatiq.errors import DecodeError
 from dramatiq.message import Message
 
 from aiflow.store.keys import QUEUE, Keys
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 FETCH = 32  # messages taken at once
 DOORBELL_S = 1  # an idle consumer looks by itself so often; a lost ring costs no more
+AWAY_S = 0.1  # pause while Redis does not answer
 
 Wake = Callable[[str, str], None]
 
@@ -117,8 +118,10 @@ class _Doorbell(Consumer):
                 self._broker.put_aside(body)
                 return None
             return MessageProxy(message)
-        except redis.RedisError as error:
-            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
+        except redis.RedisError as error:  # Dramatiq would close the consumer and begin anew after three seconds
+            log.debug("no messages: %s", error)
+            time.sleep(AWAY_S)
+            return None
 
 
 def _readable(body: bytes) -> Message[Any] | None:

@@ -7,6 +7,8 @@ from typing import Any
 from aiflow.errors import StepError
 from aiflow.plan import CompiledPlan, CompiledStep
 
+SUSPECT = 2  # a frame in which so many workers died works alone, so that only the right one is blamed
+DEATHS = 3  # a step that kills its worker so often is not tried again
 NEVER_RETRIED = frozenset({"expression", "rejected", "budget", "cancelled", "outcome_unknown", "quarantined"})
 
 

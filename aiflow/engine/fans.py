@@ -13,7 +13,8 @@ from aiflow.store.runs import Fan, FanState
 from aiflow.values import Value, encode, type_name
 
 if TYPE_CHECKING:
-    from aiflow.engine.frames import Entry, Frame
+    from aiflow.engine.frames import Frame
+    from aiflow.engine.writing import Entry
 
 PAGE_ITEMS = 500  # items of a fan-out per page, fewer when they are large
 PAGE_BYTES = 64_000
@@ -97,9 +98,7 @@ class Fans:
     async def _materialise(self, path: str, state: FanState, record: Record) -> Value:
         """Read the items' outputs; the written record stays without them."""
         outputs, errors = await self.frame.results.items(path, state.total)
-        shown = Record(
-            output=outputs, count=state.total, failed=state.failed, started=record.started, finished=record.finished
-        )
+        shown = Record(output=outputs, count=state.total, failed=state.failed, started=record.started, finished=record.finished)
         self.frame.results.put(path, shown, errors)
         return outputs
 
@@ -198,4 +197,3 @@ def _pages(items: list[Value]) -> tuple[list[bytes], int]:
 
 def _article(word: str) -> str:
     return word if word in ("null", "text") else f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
-

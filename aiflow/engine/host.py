@@ -16,10 +16,11 @@ from random import Random
 from redis.asyncio import Redis
 
 from aiflow.clock import StoreClock
-from aiflow.engine.failure import Leave, StopRun
-from aiflow.engine.frames import SUSPECT, Frame, RunContext
+from aiflow.engine.failure import SUSPECT, Leave, StopRun
+from aiflow.engine.frames import Frame
 from aiflow.engine.lanes import Lane, claimed_items
 from aiflow.engine.limits import rate_of
+from aiflow.engine.run import RunContext
 from aiflow.engine.scope import Results
 from aiflow.errors import AiflowError, StepError, StoreError
 from aiflow.ids import new_run_id

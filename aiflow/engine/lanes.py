@@ -6,9 +6,11 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aiflow.engine.failure import Leave, StopRun
-from aiflow.engine.frames import SUSPECT, Frame, RunContext, take_usage
+from aiflow.engine.failure import SUSPECT, Leave, StopRun
+from aiflow.engine.frames import Frame
+from aiflow.engine.run import RunContext
 from aiflow.engine.scope import Results
+from aiflow.engine.writing import take_usage
 from aiflow.errors import StepError
 from aiflow.plan import CompiledStep, static_path
 from aiflow.store.runs import NO_USAGE, Claim, Lost
@@ -237,4 +239,3 @@ async def claimed_items(
         chain.append((fan, index, cs))
         position = end + 1
     return prefixes, loop, chain
-

@@ -43,7 +43,8 @@ class Step(msgspec.Struct, omit_defaults=True, kw_only=True):
         lists: the kind's lists of steps: {"do": [...]}.
         on_error, on_timeout: "continue", "stop", a list of steps, or None.
         refs: ids of the steps that this step's own expressions (not those of nested lists' steps) refer to.
-        body_refs: for `each` steps: refs used by each item (`with`, config, `output`, ...); `refs` then holds those of `if` and `each`.
+        body_refs: for `each` steps: refs used by each item (`with`, config, `output`, ...); `refs` then holds those of `if`
+              and `each`.
         prompt: key into `Workflow.prompts` of the prompt or template file it names, or None.
         line, column: of the step's kind key (or of the step), for messages at run time.
     """
@@ -99,7 +100,7 @@ class Workflow(msgspec.Struct, omit_defaults=True, kw_only=True):
         prompts: by the path that steps name in `Step.prompt`.
         files: other definition files by path (schemas, called workflows): content.
         budget: dollars.  timeout_ms: of the run.
-        defaults: as written under `defaults`, merged over those of `aiflow.yaml`; options are already laid under each step's config.
+        defaults: as written under `defaults`, merged over those of `aiflow.yaml`; already laid under each step's config.
         step_ids: every declared id: its block number and sub, e.g. {"facts": [1, "facts"]}.
         block_parents: for each block: None for the root, else [block of the `each` step, sub of the `each` step].
         source: the YAML text.

@@ -21,12 +21,13 @@
     <ns>:pulse, :grace, :seq  string reconciler's last beat, no lease expires before, message counter
 
 Fields of a run: st status, wf workflow, v version, in inputs, t0 created, t1 started, t2 finished, out outputs, err error,
-g generation (raised by retry), n frames that are ready or claimed, ec claims so far (epochs come from it), cost tin tout calls (usage), meta (JSON), E0 environment.
+g generation (raised by retry), n frames that are ready or claimed, ec claims so far (epochs come from it),
+cost tin tout calls (usage), meta (JSON), E0 environment.
 Fields of a frame: e epoch, q sequence of its last checkpoint, c cursor, t time of it, w worker, d deaths of workers in it,
-z it waits to work alone (after two deaths),
-m start mark of a step that is not repeatable, A actor, E and I: fan-out and index that it is an item of.
+z it waits to work alone (after two deaths), m start mark of a step that is not repeatable, A actor.
 Fields of a fan-out: n total, x next to hand out, r running, k finished, b failed, a failures allowed, c concurrency,
-s stopped, g generation, P parent frame, Q the parent's sequence when it fanned out, F begun anew before (retry of a `do`), L lanes, z page size, p0 p1 ... pages of items.
+s stopped, g generation, P parent frame, Q the parent's sequence when it fanned out, F begun anew before (retry of a `do`),
+L lanes, z page size, p0 p1 ... pages of items.
 Fields of a lane besides: a<index> for each item it has claimed: workers that died in it, and `z`.
 """
 

@@ -80,7 +80,7 @@ def settled(project: Project, rid: str) -> dict[str, int]:
     return {path: counts[path] for path, record in records.items() if record.status == "ok" and counts[path]}
 
 
-def judge(project: Project, info: RunInfo, before: dict[str, int], kills: int) -> None:
+async def judge(project: Project, info: RunInfo, before: dict[str, int], kills: int) -> None:
     """The output is right; what was recorded never ran again; nothing ran more often than the kills explain."""
     assert (info.status, info.outputs) == ("ok", RESULT), info.error
     counts = project.counts()
@@ -89,7 +89,7 @@ def judge(project: Project, info: RunInfo, before: dict[str, int], kills: int) -
     assert len(counts) == 1 + 4 * 2 + 12 * 2 + 25 + 1
     for path, count in counts.items():
         assert own[path] <= count <= own[path] + kills, (path, count)
-    project.assert_at_rest(info.run_id)
+    await project.assert_at_rest(info.run_id)
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -103,7 +103,7 @@ async def test_a_worker_killed_at_this_point(app: App, project: Project, point: 
         assert doomed.died, doomed.log.read_text()
         before = settled(project, rid)
         rescuer = project.worker()
-        judge(project, await ended(app, rid), before, kills=1)
+        await judge(project, await ended(app, rid), before, kills=1)
         assert rescuer.stop() == 0
 
 
@@ -116,7 +116,7 @@ async def test_another_worker_stands_by(app: App, project: Project, point: str) 
     began = time.monotonic()
     project.worker()
     info = await ended(app, rid)
-    judge(project, info, {}, kills=1)
+    await judge(project, info, {}, kills=1)
     assert time.monotonic() - began < app.settings.lease_ms / 1000
 
 
@@ -133,7 +133,7 @@ async def test_one_point_after_another(app: App, project: Project) -> None:
             break
     assert kills >= 6
     project.worker()
-    judge(project, await ended(app, rid), {}, kills)
+    await judge(project, await ended(app, rid), {}, kills)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -165,7 +165,7 @@ async def test_random_kills(app: App, project: Project, seed: int) -> None:
         assert project.raw_records(rid).items() >= done[rid].items()
     for path, count in project.counts().items():
         assert count <= len(rids) * (2 if path.endswith(".again") else 1) + kills * FRAMES_IN_FLIGHT, path
-    project.assert_at_rest(*rids)
+    await project.assert_at_rest(*rids)
 
 
 FRAMES_IN_FLIGHT = 6  # of the runs, the same step may be in flight in each of them when a worker dies
@@ -287,4 +287,4 @@ async def test_a_shutdown_hands_on_and_repeats_nothing(app: App, project: Projec
     assert {count for path, count in project.counts().items() if not path.endswith(".again")} == {len(rids)}
     for rid in rids:
         assert not [line for line in await app.inspector.journal(rid) if line["event"] == "worker_lost"]
-    project.assert_at_rest(*rids)
+    await project.assert_at_rest(*rids)

@@ -49,7 +49,7 @@ async def test_fifty_copies_of_a_message(app: App, project: Project, processes: 
     assert info.status == "ok"
     await until(lambda: project.redis.llen(project.keys.queue()) == 0, "an empty queue")
     assert project.counts() == {"python@1": 1, "python@2": 1}
-    project.assert_at_rest(rid)
+    await project.assert_at_rest(rid)
 
 
 async def test_a_late_message_changes_nothing(app: App, project: Project) -> None:
@@ -65,7 +65,7 @@ async def test_a_late_message_changes_nothing(app: App, project: Project) -> Non
     push(project, *[body] * 5)
     await until(lambda: project.redis.llen(project.keys.queue()) == 0, "an empty queue")
     assert project.counts() == {"python@1": 1, "python@3": 1}
-    project.assert_at_rest(rid)
+    await project.assert_at_rest(rid)
 
 
 async def test_lost_messages_are_sent_again(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +84,7 @@ async def test_lost_messages_are_sent_again(project: Project, monkeypatch: pytes
         for rid in rids:
             assert (await ended(app, rid)).status == "ok"
         assert set(project.counts().values()) == {len(rids)}
-        project.assert_at_rest(*rids)
+        await project.assert_at_rest(*rids)
 
 
 async def test_messages_that_cannot_be_read_are_put_aside(app: App, project: Project) -> None:

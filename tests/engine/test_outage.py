@@ -93,7 +93,7 @@ async def judge(project: Project, app: App, rids: list[str], *, once: bool = Tru
         assert "worker_lost" not in lines
     if once:
         assert {count for path, count in project.counts().items() if not path.endswith(".again")} == {len(rids)}
-    project.assert_at_rest(*rids)
+    await project.assert_at_rest(*rids)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -134,7 +134,7 @@ async def test_connections_are_cut(working: App, project: Project) -> None:
                 other.client_kill_filter(_id=client["id"])
 
     rids = [await working.client.start(project.load(SLOW), {}) for _ in range(3)]
-    async with nuisance(cut, 0.04) as cuts:
+    async with nuisance(cut, 0.1) as cuts:
         for rid in rids:
             await until(lambda rid=rid: other.hget(project.keys.run(rid), "st") == b"ok", rid)
     assert len(cuts) > 5

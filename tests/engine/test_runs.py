@@ -34,7 +34,7 @@ async def test_steps_run_one_after_another(run: Run, project: Project) -> None:
     assert (info.status, info.outputs) == ("ok", {"b": 42, "a": "ok"})
     assert [effect.path for effect in project.effects()] == ["a", "python@2", "b"]
     assert {path: record.output for path, record in project.records(info.run_id).items()} == {"a": 21, "python@2": None, "b": 42}
-    project.assert_at_rest(info.run_id)
+    await project.assert_at_rest(info.run_id)
 
 
 async def test_without_outputs_the_run_hands_on_the_last_step(run: Run) -> None:
@@ -131,7 +131,7 @@ async def test_an_each_gives_a_list_in_the_order_of_its_items(run: Run, project:
     records = project.records(info.run_id)
     assert records["all"].count == 7 and records["all"].output is None  # its items have their own
     assert records["all[3]"].output == {"of": [3, 3]}
-    project.assert_at_rest(info.run_id)
+    await project.assert_at_rest(info.run_id)
 
 
 @pytest.mark.parametrize("concurrency", [1, 2, 3, 7, 20])
@@ -195,7 +195,7 @@ async def test_nested_each(run: Run, project: Project) -> None:
     assert info.outputs == ["A:a010+a020", "B:b010+b020,b110+b120", "C:c010+c020,c110+c120,c210+c220"]
     assert set(project.counts().values()) == {1}
     assert project.records(info.run_id)["docs[2].parts[1].words[0]"].output == "c110"
-    project.assert_at_rest(info.run_id)
+    await project.assert_at_rest(info.run_id)
 
 
 async def test_an_each_over_nothing_is_an_empty_list(run: Run, project: Project) -> None:
@@ -267,7 +267,7 @@ async def test_three_thousand_items(run: Run, project: Project) -> None:
     assert info.outputs == {"n": 3000, "sum": 2 * sum(range(3000))}
     assert len(project.effects()) == 3000 and set(project.counts().values()) == {1}
     assert time.monotonic() - began < 30
-    project.assert_at_rest(info.run_id)
+    await project.assert_at_rest(info.run_id)
 
 
 async def test_an_each_of_pure_steps_needs_no_lanes(run: Run, project: Project) -> None:
@@ -282,7 +282,7 @@ async def test_an_each_of_pure_steps_needs_no_lanes(run: Run, project: Project) 
         """
     )
     assert info.outputs["all"][:2] == [{"n": 0, "before": "none"}, {"n": 1, "before": 0}]
-    project.assert_at_rest(info.run_id)
+    await project.assert_at_rest(info.run_id)
 
 
 # -- failures --------------------------------------------------------------------------------------------------
@@ -321,7 +321,7 @@ async def test_long_retries_let_go_of_the_frame(working: App, project: Project) 
     assert info.outputs == "done"
     assert time.monotonic() - began > 1.0
     assert [effect.attempt for effect in project.effects()] == [1, 2]
-    project.assert_at_rest(rid)
+    await project.assert_at_rest(rid)
 
 
 async def test_a_retry_asks_its_condition(run: Run, project: Project) -> None:
@@ -467,7 +467,7 @@ async def test_on_error(run: Run, project: Project) -> None:
         "block": "block.deep",
         "deep": "failed",
     }
-    project.assert_at_rest(info.run_id)
+    await project.assert_at_rest(info.run_id)
 
 
 async def test_a_handler_of_an_item_sees_the_item(run: Run) -> None:
@@ -489,7 +489,7 @@ async def test_on_error_stop_ends_the_run_without_a_failure(run: Run, project: P
     info = await run("steps:\n  - python: work:broken\n    on_error: stop\n  - python: work:echo\n")
     assert (info.status, info.error) == ("stopped", None)
     assert len(project.effects()) == 1
-    project.assert_at_rest(info.run_id)
+    await project.assert_at_rest(info.run_id)
 
 
 async def test_fail_says_type_message_and_data(run: Run, project: Project) -> None:
@@ -498,7 +498,7 @@ async def test_fail_says_type_message_and_data(run: Run, project: Project) -> No
     assert (info.error["type"], info.error["message"], info.error["data"]) == ("mine", "no 2", {"a": 1})
     assert info.error["at"] == "workflows/flow.yaml:2:5"
     assert project.redis.zscore(project.keys.named("dead"), info.run_id) is not None
-    project.assert_at_rest(info.run_id)
+    await project.assert_at_rest(info.run_id)
 
 
 async def test_the_workflows_own_handlers_run_at_the_end(run: Run, project: Project) -> None:
@@ -523,7 +523,7 @@ async def test_the_workflows_own_handlers_run_at_the_end(run: Run, project: Proj
     assert project.records(bad.run_id)["finally.bye"].output == "failed"
     assert project.records(good.run_id)["finally.bye"].output == "ok"
     assert "on_error.sorry" not in project.records(good.run_id)
-    project.assert_at_rest(bad.run_id, good.run_id)
+    await project.assert_at_rest(bad.run_id, good.run_id)
 
 
 async def test_a_failing_finally_does_not_change_how_the_run_ended(run: Run, working: App) -> None:
@@ -552,8 +552,8 @@ async def test_stop_inside_an_item_ends_the_run(run: Run, project: Project) -> N
     )
     assert (info.status, info.outputs) == ("stopped", {"at": 4})
     assert "python@2" not in project.counts()
-    await until(lambda: not any(project.redis.smembers(key) for key in project.redis.scan_iter(f"{project.keys.ns}:worker:*")), "lanes")
-    project.assert_at_rest(info.run_id)
+    await until(lambda: not project.held(), "lanes")
+    await project.assert_at_rest(info.run_id)
 
 
 async def test_cancel_ends_a_run_in_the_middle_of_a_step(working: App, project: Project) -> None:
@@ -563,8 +563,8 @@ async def test_cancel_ends_a_run_in_the_middle_of_a_step(working: App, project: 
     info = await working.inspector.run(rid)
     assert info is not None and info.status == "cancelled"
     assert info.error is not None and info.error["message"] == "not wanted"
-    await until(lambda: not any(project.redis.smembers(key) for key in project.redis.scan_iter(f"{project.keys.ns}:worker:*")), "the worker")
-    project.assert_at_rest(rid)
+    await until(lambda: not project.held(), "the worker")
+    await project.assert_at_rest(rid)
     assert len(project.effects()) == 1
     with pytest.raises(RunError, match="is cancelled and cannot be cancelled"):
         await working.client.cancel(rid)
@@ -574,7 +574,7 @@ async def test_cancel_of_a_waiting_run(working: App, project: Project) -> None:
     rid = await working.client.start(project.load("steps:\n  - wait: 1h\n"), {})
     await until(lambda: project.status(rid) == "waiting", "the wait")
     await working.client.cancel(rid)
-    project.assert_at_rest(rid)
+    await project.assert_at_rest(rid)
 
 
 async def test_the_same_run_id_starts_one_run(working: App, project: Project) -> None:
@@ -599,7 +599,7 @@ async def test_a_wait_holds_no_worker_and_is_not_early(working: App, project: Pr
         assert (await ended(working, rid)).status == "ok"
     assert 0.3 <= time.monotonic() - began < 5
     assert project.counts() == {"python@1": 20, "python@3": 20}
-    project.assert_at_rest(*rids)
+    await project.assert_at_rest(*rids)
 
 
 async def test_items_that_wait_keep_their_place(run: Run, project: Project) -> None:
@@ -624,7 +624,7 @@ async def test_items_that_wait_keep_their_place(run: Run, project: Project) -> N
             order.index(f"all[{earlier}].python@3"), order.index(f"all[{earlier + 1 if earlier % 2 == 0 else earlier - 1}].python@3")
         )
     assert set(project.counts().values()) == {1}
-    project.assert_at_rest(info.run_id)
+    await project.assert_at_rest(info.run_id)
 
 
 # -- retry of a run --------------------------------------------------------------------------------------------
@@ -655,7 +655,7 @@ async def test_a_retried_run_goes_on_at_the_failed_step(run: Run, working: App, 
     info = await ended(working, info.run_id)
     assert (info.status, info.outputs, info.error) == ("ok", 3, None)
     assert project.counts() == {"before": 1, "block.inside": 1, "block.bad": 2, "python@3": 1}
-    project.assert_at_rest(info.run_id)
+    await project.assert_at_rest(info.run_id)
     with pytest.raises(RunError, match="is ok and cannot be retried"):
         await working.client.retry(info.run_id)
 
@@ -704,7 +704,7 @@ async def test_a_retry_inside_nested_fan_outs_does_only_what_is_not_done(run: Ru
     assert [path for path, n in project.counts().items() if path in done and n > 1] == []
     assert project.counts()["docs[1].parts[3].check"] == 2
     assert project.counts()["docs[1].parts[3].read"] == 1
-    project.assert_at_rest(info.run_id)
+    await project.assert_at_rest(info.run_id)
 
 
 async def test_a_retry_that_fails_again_can_be_retried(run: Run, working: App, project: Project) -> None:
@@ -718,7 +718,7 @@ async def test_a_retry_that_fails_again_can_be_retried(run: Run, working: App, p
     info = await ended(working, info.run_id)
     assert info.outputs == [10, 60, 110, 160]
     assert project.counts()["docs[1].parts[3].check"] == 5
-    project.assert_at_rest(info.run_id)
+    await project.assert_at_rest(info.run_id)
 
 
 async def test_a_cancelled_run_can_go_on(working: App, project: Project) -> None:
@@ -746,7 +746,7 @@ async def test_a_cancelled_run_can_go_on(working: App, project: Project) -> None
     counts = project.counts()
     assert {counts[f"all[{n}].python@2"] for n in (0, 1)} == {1}
     assert {counts[f"all[{n}].python@1"] for n in range(6)} == {1}
-    project.assert_at_rest(rid)
+    await project.assert_at_rest(rid)
 
 
 @pytest.mark.parametrize("early", [True, False])
@@ -776,7 +776,7 @@ async def test_a_cancelled_run_goes_on_with_its_waits(working: App, project: Pro
     assert info.outputs == list(range(4))
     assert time.monotonic() - began >= 0.5
     assert set(project.counts().values()) == {1}, project.counts()
-    project.assert_at_rest(rid)
+    await project.assert_at_rest(rid)
 
 
 async def test_items_left_waiting_by_a_failure_are_done_once_after_a_retry(run: Run, working: App, project: Project) -> None:
@@ -802,7 +802,7 @@ async def test_items_left_waiting_by_a_failure_are_done_once_after_a_retry(run: 
     assert info.outputs == list(range(4))
     counts = project.counts()
     assert [counts[f"all[{n}].last"] for n in range(4)] == [1, 1, 1, 2]
-    project.assert_at_rest(info.run_id)
+    await project.assert_at_rest(info.run_id)
 
 
 async def test_an_each_inside_a_retried_do_begins_anew(working: App, project: Project) -> None:
@@ -834,7 +834,7 @@ async def test_an_each_inside_a_retried_do_begins_anew(working: App, project: Pr
     project.touch("mended")
     info = await ended(working, rid)
     assert (info.status, info.outputs) == ("ok", list(range(5)))
-    project.assert_at_rest(rid)
+    await project.assert_at_rest(rid)
 
 
 async def test_a_retry_does_not_come_back_to_failures_that_were_passed_over(run: Run, working: App, project: Project) -> None:
@@ -867,7 +867,7 @@ async def test_a_retry_does_not_come_back_to_failures_that_were_passed_over(run:
     assert counts["first"] == 1
     assert [counts[f"all[{n}]"] for n in range(4)] == [1, 1, 1, 1]
     assert [counts[f"two[{n}]"] for n in range(4)] == [1, 2, 1, 2]
-    project.assert_at_rest(info.run_id)
+    await project.assert_at_rest(info.run_id)
 
 
 # -- odds and ends ---------------------------------------------------------------------------------------------

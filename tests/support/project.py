@@ -206,15 +206,18 @@ class Project:
             worker.wait_ready()
         return worker
 
+    def held(self) -> set[bytes]:
+        """Frames that workers hold."""
+        return {name for key in self.redis.scan_iter(f"{self.keys.ns}:worker:*") for name in self.redis.smembers(key)}
+
     # -- the store at rest -------------------------------------------------------------------------------------
 
-    def assert_at_rest(self, *rids: str) -> None:
+    async def assert_at_rest(self, *rids: str) -> None:
         """Nothing is left of runs that ended: no index names them, no frame or fan-out is kept but for a failed one."""
         for index in ("ready", "timers", "open"):
             left = self.redis.zrange(self.keys.named(index), 0, -1)
             assert left == [], f"{index}: {left}"
-        for key in self.redis.scan_iter(f"{self.keys.ns}:worker:*"):
-            assert self.redis.smembers(key) == set(), key
+        await until(lambda: not self.held(), "workers that let go of everything", 5)
         for rid in rids:
             run = {name.decode(): value.decode() for name, value in self.redis.hgetall(self.keys.run(rid)).items() if name != b"in"}
             assert run["n"] == "0", run
@@ -310,7 +313,7 @@ async def until(condition: Callable[[], Any], what: str, patience_s: float = PAT
 async def ended(app: App, rid: str, patience_s: float = PATIENCE_S) -> RunInfo:
     """The run, once it has ended."""
     deadline = time.monotonic() + patience_s
-    while await app.inspector.status(rid) in ("queued", "running", "waiting"):
+    while await _status(app, rid) in ("queued", "running", "waiting"):
         if time.monotonic() > deadline:
             keys = app.keys
             state = {
@@ -329,6 +332,13 @@ async def ended(app: App, rid: str, patience_s: float = PATIENCE_S) -> RunInfo:
     info = await app.inspector.run(rid)
     assert info is not None
     return info
+
+
+async def _status(app: App, rid: str) -> str | None:
+    try:
+        return await app.inspector.status(rid)
+    except (redis.RedisError, OSError):  # the store is away
+        return "queued"
 
 
 @contextmanager

@@ -1,0 +1,361 @@
+"""One step at work: attempts within their time, retries, handlers."""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from aiflow.engine.failure import DEATHS, NEVER_RETRIED, Failed, StopRun, describe
+from aiflow.engine.retry import backoff_ms
+from aiflow.engine.writing import Entry, Writing
+from aiflow.errors import StepError
+from aiflow.plan import CompiledStep, join
+from aiflow.steps._kind import Context, Done, Stop, Usage, Wait
+from aiflow.store.records import Record
+from aiflow.values import Value
+
+INLINE_RETRY_MS = 1_000  # a longer delay lets go of the frame; a shorter one is cheaper to sit out
+MOST_RETRY_AFTER_MS = 3_600_000  # a provider that asks for more is asked again after an hour
+
+
+class Attempts(Writing, abc.ABC):
+    """How a single step is done, once everything around it said that it is its turn."""
+
+    @abc.abstractmethod
+    async def run_list(self, steps: list[CompiledStep], at: list[Entry] | None) -> Value:
+        """Run a list of steps from its beginning, or from `at`."""
+
+    async def body(
+        self, cs: CompiledStep, path: str, entry: Entry, slot: str | None, state: Any, rest: list[Entry] | None
+    ) -> Value:
+        """Attempts, then handlers, then `output`."""
+        started = self.clock()
+        attempt = (state or {}).get("n", 1)
+        if slot in ("on_error", "on_timeout"):
+            return await self.handle(cs, path, entry, state["error"], attempt, started, slot, rest)
+        due_ms = state.get("w", 0) if slot == "@" else 0
+        if due_ms > self.clock():  # woken too early: the run was cancelled and opened again
+            entry[1], entry[2] = slot, state
+            await self.leave(due_ms)
+        resumed = due_ms > 0
+        until: int | None = (state or {}).get("until") if slot == "do" else None
+        while True:
+            try:
+                if self.run.settled and path in self.run.settled:
+                    outcome = Done(self.run.settled[path], meta={"settled": True})
+                    value = outcome.output
+                    break
+                if self.mark and self.mark == self._mark(path):
+                    self.mark = ""
+                    raise _unknown_outcome(self.run.rid, path)
+                outcome = await self.attempt(cs, path, attempt, entry, rest if slot == "do" else None, resumed, until)
+                value = outcome.output
+                if cs.output is not None:
+                    value = cs.output.evaluate({**self.scope(cs, path, attempt), "result": value})
+                break
+            except StepError as error:
+                described = describe(self.plan, cs, error, path, attempt, self.index)
+                if not isinstance(error, Failed) and isinstance(paid := error.data.get("usage"), dict):
+                    self.add_usage(Usage(**paid))
+                delay = self.retry_delay(cs, path, error, described, attempt)
+                if delay is None:
+                    return await self.handle(cs, path, entry, described, attempt, started, None, None)
+                await self.wait_to_retry(path, entry, described, attempt, delay)
+                attempt += 1
+                slot = rest = until = None
+                resumed = False
+        usage = outcome.usage
+        record = Record(output=value, attempts=attempt, started=started, finished=self.clock())
+        if usage is not None:
+            record.usage = (usage.tokens_in, usage.tokens_out, usage.cost, usage.calls)
+        if outcome.meta:
+            record.meta = dict(outcome.meta)
+        self.keep(cs, path, record)
+        return value
+
+    # -- one attempt -------------------------------------------------------------------------------------------
+
+    async def attempt(
+        self,
+        cs: CompiledStep,
+        path: str,
+        attempt: int,
+        entry: Entry,
+        rest: list[Entry] | None,
+        resumed: bool,
+        until: int | None = None,
+    ) -> Done:
+        """One try of a step, bounded by its timeout. Raises StepError, StopRun, Leave."""
+        timeout_ms = cs.step.timeout_ms
+        if timeout_ms is None:
+            return await self._attempt(cs, path, attempt, entry, rest, resumed)
+        if cs.kind.run is not None:
+            return await self._bounded(timeout_ms, timeout_ms, self._attempt(cs, path, attempt, entry, rest, resumed))
+        # A block may be let go of and claimed again: what counts is the moment when its time is up.
+        self.deadlines.append(until or self.clock() + timeout_ms)
+        try:
+            left = self.deadlines[-1] - self.clock()
+            if left <= 0 and rest and (fan := self._open_fan(cs.lists["do"], rest)):
+                await self.store.stop_fan(self.run.rid, fan)
+            return await self._bounded(left, timeout_ms, self._attempt(cs, path, attempt, entry, rest, resumed))
+        finally:
+            self.deadlines.pop()
+
+    async def _bounded(self, left_ms: int, timeout_ms: int, work: Coroutine[Any, Any, Done]) -> Done:
+        if left_ms <= 0:
+            work.close()
+            raise _too_long(timeout_ms)
+        self.bounded += 1
+        try:
+            async with asyncio.timeout(left_ms / 1000) as limit:
+                return await work
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise _too_long(timeout_ms) from None
+        finally:
+            self.bounded -= 1
+
+    def _open_fan(self, steps: list[CompiledStep], rest: list[Entry]) -> str | None:
+        """Path of the fan-out that the position `rest` waits for, if it waits for one."""
+        for entry in rest:
+            number, slot, _ = (*entry, None, None)[:3]
+            step = steps[number]
+            if slot == "each":
+                return join(self.path, step.sub)
+            inner = {"do": step.lists.get("do"), "else": step.else_, "on_error": step.on_error, "on_timeout": step.on_timeout}
+            steps = inner.get(slot) or []
+        return None
+
+    async def _attempt(
+        self, cs: CompiledStep, path: str, attempt: int, entry: Entry, rest: list[Entry] | None, resumed: bool
+    ) -> Done:
+        kind = cs.kind
+        if kind.run is None:
+            entry[1], entry[2] = "do", {"n": attempt} if attempt > 1 else None
+            if cs.step.timeout_ms is not None:
+                entry[2] = {"n": attempt, "until": self.deadlines[-1]}
+            return Done(await self.run_list(cs.lists["do"], rest))
+        if self.deaths >= (2 * DEATHS if kind.pure else DEATHS):  # a pure step is hardly ever the one that kills
+            deaths, self.deaths = self.deaths, 0
+            raise StepError("quarantined", f"its worker died {deaths} times in this step; it is not tried again")
+        if not kind.pure:
+            await self.before_effect(cs)
+        scope = self.scope(cs, path, attempt)
+        config = cs.constant if cs.constant is not None else cs.config.evaluate(scope)
+        data = cs.with_.evaluate(scope) if cs.with_ is not None else {}
+        if not kind.pure and not _repeatable(cs, config):
+            await self.flush(mark=self._mark(path))
+        context = Context(
+            run_id=self.run.rid,
+            path=path,
+            key=f"{self.run.rid}:{path}",
+            attempt=attempt,
+            now_ms=self.now_ms,
+            resumed=resumed,
+            project=self.host.settings.root,
+            run_dir=self.run.run_dir,
+            data=data,
+            prompt=self.host.prompt(self.plan, cs),
+            timeout_ms=cs.step.timeout_ms,
+            services=self.host.services,
+            secret=self.run.secret,
+            log=lambda text, level="info": self.lines.append(
+                self.run.mask(self.store.line("log", path=path, level=level, text=str(text)))
+            ),
+            budget_left=self.run.budget_left,
+            written=cs.step.config,
+        )
+        outcome = await kind.run(context, config)
+        self.host.crash_point("after_effect")
+        if isinstance(outcome, Done):
+            if outcome.usage is not None:
+                self.add_usage(outcome.usage)
+            return outcome
+        if isinstance(outcome, Stop):
+            raise StopRun(outcome.reason, outcome.outputs)
+        assert isinstance(outcome, Wait)
+        entry[1], entry[2] = "@", {"n": attempt, "w": outcome.until_ms}
+        await self.leave(outcome.until_ms)
+
+    def _mark(self, path: str) -> str:
+        """The start mark of a step that is not repeatable; a retry of the run makes earlier ones void."""
+        return f"{self.run.generation}|{path}"
+
+    async def before_effect(self, cs: CompiledStep) -> None:
+        """Everything before is durable, shutdown and limits are looked at."""
+        if self.host.stopping:
+            await self.leave(0)
+        if self.pending or self.lines:
+            await self.flush()
+        if cs.step.throttle is not None:
+            await self.host.throttle(cs, self.plan)
+
+    # -- failure -----------------------------------------------------------------------------------------------
+
+    def failed(self, cs: CompiledStep, path: str, error: StepError, attempts: int) -> Failed:
+        """Record a failure for good and give the exception that tells the lists around."""
+        described = describe(self.plan, cs, error, path, attempts, self.index)
+        now = self.clock()
+        self.keep(cs, path, Record(status="failed", error=described, attempts=attempts, started=now, finished=now))
+        self._note_cursor()
+        return Failed(described)
+
+    def _cut(self, entry: Entry) -> None:
+        """Close the lists inside `entry`."""
+        depth = next(number for number, one in enumerate(self.stack) if one is entry)
+        del self.stack[depth + 1 :]
+
+    def _note_cursor(self) -> None:
+        if self.stopped_at is None:
+            self.stopped_at = self.cursor(fresh=True)
+
+    def _failed_cursor(self) -> str:
+        at, self.stopped_at = self.stopped_at, None
+        self.stack.clear()
+        return (at or self.cursor()).decode()
+
+    def retry_delay(self, cs: CompiledStep, path: str, error: StepError, described: dict[str, Any], attempt: int) -> int | None:
+        """Milliseconds until the next attempt, or None when there is none."""
+        policy = cs.retry
+        if policy is None or attempt > policy.times or error.type in NEVER_RETRIED:
+            return None
+        if cs.retry_if is not None:
+            if not cs.retry_if.evaluate({**self.scope(cs, path, attempt), "error": described}):
+                return None
+        elif cs.kind.transient_only and not error.transient:
+            return None
+        delay = backoff_ms(attempt, policy, self.host.random)
+        if error.retry_after_ms is not None:
+            delay = max(delay, min(error.retry_after_ms, MOST_RETRY_AFTER_MS))
+        return delay
+
+    async def wait_to_retry(
+        self, path: str, entry: Entry, error: dict[str, Any], attempt: int, delay: int
+    ) -> None:  # fmt: skip
+        """Record the failed attempt, then sit out a short delay or let go of the frame for a long one."""
+        entry[1], entry[2] = "@", {"n": attempt + 1}
+        self._cut(entry)
+        self.stopped_at = None
+        journal = self.run.mask(self.store.line("attempt_failed", path=path, attempt=attempt, error=error, retry_in_ms=delay))
+        if delay > INLINE_RETRY_MS or self.host.stopping:
+            await self.leave(self.clock() + delay, journal)
+        await self.flush(journal=journal)
+        await asyncio.sleep(delay / 1000)
+
+    async def handle(
+        self,
+        cs: CompiledStep,
+        path: str,
+        entry: Entry,
+        error: dict[str, Any],
+        attempts: int,
+        started: int,
+        slot: str | None,
+        rest: list[Entry] | None,
+    ) -> Value:
+        """What happens when a step failed for good: `on_timeout`, `on_error`, or the failure goes on."""
+        self._cut(entry)
+        journal = {"path": path, "attempt": attempts, "error": error}
+        if slot is None:
+            self.lines.append(self.run.mask(self.store.line("step_failed", **journal)))
+            if self.stopped_at is None:
+                entry[1] = entry[2] = None
+                self._note_cursor()
+        timed_out = error["type"] == "timeout" and cs.on_timeout is not None
+        if slot == "on_timeout" or (slot is None and timed_out):
+            if cs.on_timeout == "continue":
+                return self._passed_over(cs, path, "timed_out", error, attempts, started)
+            if cs.on_timeout == "stop":
+                raise StopRun(error["message"])
+            assert isinstance(cs.on_timeout, list)
+            try:
+                return await self._handlers(cs, path, entry, error, attempts, started, "on_timeout", cs.on_timeout, rest)
+            except StepError as second:
+                error = second.error if isinstance(second, Failed) else error
+                rest = None
+        if cs.on_error == "continue":
+            return self._passed_over(cs, path, "failed", error, attempts, started)
+        if cs.on_error == "stop":
+            raise StopRun(error["message"])
+        if isinstance(cs.on_error, list):
+            return await self._handlers(cs, path, entry, error, attempts, started, "on_error", cs.on_error, rest)
+        status = "outcome_unknown" if error["type"] == "outcome_unknown" else "failed"
+        self._settled(cs, path, status, error, attempts, started, None)
+        raise Failed(error)
+
+    def _passed_over(self, cs: CompiledStep, path: str, status: str, error: dict[str, Any], attempts: int, started: int) -> None:
+        """`continue`: the failure is on record, and a retry of the run does not come back to it."""
+        self.stopped_at = None
+        self._settled(cs, path, status, error, attempts, started, None)
+        self.pending[-1][1].handled = True
+
+    def _settled(
+        self, cs: CompiledStep, path: str, status: str, error: dict[str, Any], attempts: int, started: int, value: Value
+    ) -> Value:
+        self.keep(
+            cs,
+            path,
+            Record(
+                status=status, output=value, error=error, attempts=attempts, started=started, finished=self.clock(),
+                item=self.item if path == self.path and self.index is not None and status != "ok" else None,
+            ),
+        )  # fmt: skip
+        return value
+
+    async def _handlers(
+        self,
+        cs: CompiledStep,
+        path: str,
+        entry: Entry,
+        error: dict[str, Any],
+        attempts: int,
+        started: int,
+        slot: str,
+        steps: list[CompiledStep],
+        rest: list[Entry] | None,
+    ) -> Value:
+        before = self.base.get("error")
+        self.base["error"] = error
+        ran = bool(isinstance(entry[2], dict) and entry[2].get("ran")) or bool(rest)
+        entry[1], entry[2] = slot, {"error": error, "n": attempts, "ran": ran}
+        try:
+            value = await self.run_list(steps, rest)
+        except StepError as second:
+            now = describe(self.plan, cs, second, path, attempts, self.index)
+            self._settled(cs, path, "failed", now, attempts, started, None)
+            raise Failed(now) from None
+        finally:
+            if before is None:
+                self.base.pop("error", None)
+            else:
+                self.base["error"] = before
+        if not entry[2]["ran"]:
+            self._settled(cs, path, "failed", error, attempts, started, None)
+            raise Failed(error)
+        self.stopped_at = None
+        if cs.output is not None:
+            value = cs.output.evaluate({**self.scope(cs, path, attempts), "result": value})
+        return self._settled(cs, path, "ok", error, attempts, started, value)
+
+
+def _too_long(timeout_ms: int) -> StepError:
+    return StepError("timeout", f"took longer than {timeout_ms / 1000:g} s", transient=True)
+
+
+def _repeatable(cs: CompiledStep, config: Any) -> bool:
+    if cs.step.repeatable is not None:
+        return cs.step.repeatable
+    said = cs.kind.repeatable
+    return said(config) if callable(said) else said
+
+
+def _unknown_outcome(rid: str, path: str) -> StepError:
+    return StepError(
+        "outcome_unknown",
+        "a worker died in the middle of this step, so nobody knows whether it took effect",
+        data={"path": path},
+        hint=f"find out, then: aiflow settle {rid} {path} --done (or --redo); `repeatable: true` where repeating never hurts",
+    )

@@ -1,0 +1,78 @@
+"""What all frames of one run share in this process: inputs, environment, budget, secrets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiflow.clock import rfc3339
+from aiflow.errors import StepError
+from aiflow.plan import CompiledPlan
+from aiflow.store.runs import Claim
+from aiflow.values import Value, decode
+
+if TYPE_CHECKING:
+    from aiflow.engine.host import Host
+
+
+class RunContext:
+    """What all frames of one run share in this process while one of them is claimed."""
+
+    def __init__(self, host: Host, plan: CompiledPlan, claim: Claim) -> None:
+        self.host = host
+        self.plan = plan
+        self.claim = claim
+        self.rid = claim.rid
+        self.generation = claim.generation
+        self.created_ms = claim.created_ms
+        self.cost = claim.cost
+        self.inputs: dict[str, Value] = decode(claim.inputs)
+        self.env: dict[str, str] = decode(claim.environment) if claim.environment else {}
+        self.meta: dict[str, Any] = decode(claim.meta) if claim.meta else {}
+        self.settled: dict[str, Value] = self.meta.get("settled", {})
+        self.run_dir = host.settings.state_dir / "runs" / claim.rid
+        self.secrets: dict[str, bytes] = {}
+        self.view: dict[str, Any] = {
+            "id": claim.rid,
+            "url": self.meta.get("url", ""),
+            "dir": str(self.run_dir),
+            "started_at": rfc3339(claim.created_ms),
+            "status": "running",
+            "event": self.meta.get("event"),
+            "workflow": plan.workflow.name,
+            "version": plan.version,
+        }
+
+    def budget_left(self) -> float | None:
+        """Dollars left, or None without a budget."""
+        limits = [limit for limit in (self.plan.workflow.budget, self.meta.get("max_cost")) if limit is not None]
+        return min(limits) - self.cost if limits else None
+
+    def secret(self, name: str) -> str:
+        """A secret's value; remembered so that it is masked wherever it would be written."""
+        value = self.host.secret(name)
+        if value is None:
+            raise StepError("secret", f"the secret {name} is not set", hint=f"set the environment variable {name}")
+        if len(value) >= 4:
+            self.secrets[name] = value.encode()
+        return value
+
+    def mask(self, raw: bytes) -> bytes:
+        """`raw` with every secret that was used replaced by ***."""
+        for value in self.secrets.values():
+            if value in raw:
+                raw = raw.replace(value, b"***")
+        return raw
+
+
+class Secrets(dict[str, str]):
+    """`secrets` in expressions: looked up when used."""
+
+    def __init__(self, run: RunContext) -> None:
+        super().__init__()
+        self._run = run
+
+    def __missing__(self, name: str) -> str:
+        return self._run.secret(name)
+
+    def __contains__(self, name: object) -> bool:
+        return True
