@@ -110,8 +110,10 @@ class Commit:
     async def close(self) -> None:
         """Hang up. Calls that wait for a reply fail with StoreError."""
         self._closed = True
-        for task in list(self._tasks):
-            task.cancel()
+        if self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=1)  # one may be in the middle of connecting
         await self._hang_up()
         for call in (*self._sent, *self._waiting):
             if call is not None and not call.future.done():
@@ -203,9 +205,8 @@ class Commit:
     # -- the connection ----------------------------------------------------------------------------------------
 
     async def _connect(self) -> None:
-        connection = self._pool.make_connection()
+        connection = self._connection = self._pool.make_connection()
         await connection.connect()
-        self._connection = connection
         self._wire = _Wire(self._reply, self._lost)
         transport = connection._writer.transport
         transport.set_protocol(self._wire)
