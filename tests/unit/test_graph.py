@@ -34,21 +34,18 @@ def _workflow() -> Workflow:
 def test_the_outline_shows_loops_branches_and_handlers() -> None:
     assert text_lines(_workflow()) == [
         "w(folder, n?)",
-        "├ found      files *.md",
-        "├ docs       for each doc of steps.found.output, 4 at a time  25% may fail",
-        "│ └ text     read {{ doc.path }}",
-        "└ call       http POST https://x.example  if inputs.n > 3  timeout 30s  retry 2",
+        "├ found        files *.md",
+        "├ docs         for each doc of steps.found.output, 4 at a time  25% may fail",
+        "│ └ text       read {{ doc.path }}",
+        "└ call         http POST https://x.example  if inputs.n > 3  timeout 30s  retry 2",
         "  ├ on error",
         '  │ └ give_up  fail say "no" | <b>',
         "  └ else",
         "    └ nothing  set a",
         "→ the output of its last step",
         "finally",
-        "└ clean      shell rm -f x rm -f y",
-    ] or True
-    lines = "\n".join(text_lines(_workflow()))
-    for part in ("on error", "give_up", "else", "nothing", "finally", "retry 2", "timeout 30s", "25% may fail"):
-        assert part in lines
+        "└ clean        shell rm -f x rm -f y",
+    ]
 
 
 def test_mermaid_has_balanced_frames_and_no_raw_signs_in_labels() -> None:
