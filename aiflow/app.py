@@ -116,13 +116,15 @@ class App:
 
         made: dict[str, Any] = {}
 
-        def gateway() -> Any:
-            if "gateway" not in made:
+        def gateway(profile: str | None = None, offline: bool = False) -> Any:
+            name = f"gateway {profile} {offline}"
+            if name not in made:
                 from aiflow.models.gateway import Gateway
+                from aiflow.settings import settings_of_run
 
-                made["gateway"] = Gateway(self.settings)
-                self._closers.append(made["gateway"].close)
-            return made["gateway"]
+                made[name] = Gateway(settings_of_run(self.settings, profile), offline)
+                self._closers.append(made[name].close)
+            return made[name]
 
         async def http() -> Any:
             if "http" not in made:

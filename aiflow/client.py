@@ -68,6 +68,10 @@ class Client:
         """Continue a failed or cancelled run at the step where it stopped. Raises RunError otherwise."""
         await self._store.retry(rid)
 
+    async def use_profile(self, rid: str, profile: str) -> None:
+        """Go on with the models of another profile, from the next claim on."""
+        await self._store.note(rid, profile=profile, offline=profile == "offline")
+
     async def settle(self, rid: str, path: str, *, done: bool, output: Value = None) -> None:
         """Decide on a step whose outcome is unknown, and continue its run.
 

@@ -52,6 +52,7 @@ class Settings:
         lease_ms: after so long without a sign of life a worker's frames are taken over.
         retention_ms: how long finished runs are kept.
         namespace: prefix of every key.
+        plain_models: the aliases before a profile was laid over them, or None when none was.
         env: the process environment with `.env` laid under it.
         email: how mail is sent, as written, or None.
     """
@@ -72,6 +73,7 @@ class Settings:
     retention_ms: int = 30 * 86_400_000
     namespace: str = "aiflow"
     env: Mapping[str, str] = field(default_factory=dict)
+    plain_models: Mapping[str, ModelSpec] | None = None
 
     email: str | None = None
 
@@ -146,7 +148,18 @@ def with_profile(settings: Settings, name: str) -> Settings:
     for kind, options in laid.pop("defaults", {}).items():
         defaults[kind] = {**defaults.get(kind, {}), **options}
     models = {**settings.models, **{alias: model_spec(item) for alias, item in laid.items()}}
-    return replace(settings, models=models, defaults=defaults, profile=name)
+    plain = settings.models if settings.plain_models is None else settings.plain_models
+    return replace(settings, models=models, defaults=defaults, profile=name, plain_models=plain)
+
+
+def settings_of_run(settings: Settings, profile: str | None) -> Settings:
+    """The settings with the models that a run was started with, whatever profile this process has.
+
+    Raises: ConfigError: the run's profile is not there (any more).
+    """
+    if settings.plain_models is not None:
+        settings = replace(settings, models=settings.plain_models, profile=None, plain_models=None)
+    return settings if profile is None else with_profile(settings, profile)
 
 
 def model_spec(item: str | Mapping[str, Any]) -> ModelSpec:

@@ -184,6 +184,8 @@ def failure_lines(info: RunInfo, root: Path, shown_id: str) -> list[str]:
     lines += [f"  {line}" for line in clean(error["message"]).splitlines()]
     lines += [f"  {line}" for line in clean(error.get("hint", "")).splitlines()]
     lines += _nested_errors(error)
+    if error["type"] == "outcome_unknown":
+        retry = f"settle: aiflow settle {shown_id} {clean(error['step'])} --done (or --redo)"
     facts = [f"attempts: {error.get('attempts', 1)}", f"cost so far: {money(info.usage['cost'])}", retry]
     return [*lines, "  " + "   ".join(facts)]
 

@@ -191,7 +191,7 @@ async def _go_on(app: App, info: RunInfo, wishes: Wishes, profile: str | None) -
     """Work on an unfinished run and follow it, with the models that it was started with."""
     from aiflow.cli._session import Session, follow_to_end, say_safe
 
-    app.settings = await _models_of(app, info, profile)
+    await _check_models(app, info, profile)
     if not wishes.quiet:
         say(f"run {info.run_id} of {info.workflow}" + (" goes on offline" if info.meta.get("offline") else ""))
     async with Session(app, wishes) as session:
@@ -201,20 +201,19 @@ async def _go_on(app: App, info: RunInfo, wishes: Wishes, profile: str | None) -
     return code
 
 
-async def _models_of(app: App, info: RunInfo, profile: str | None) -> Settings:
+async def _check_models(app: App, info: RunInfo, profile: str | None) -> None:
+    """A run goes on with the models that it was started with, or with those of a profile that is named now."""
     from aiflow.cli import _models as models
-    from aiflow.settings import with_profile
+    from aiflow.settings import settings_of_run
 
-    settings = app.settings
-    workflow = await app.inspector.workflow(info.version)
-    if profile is None and info.meta.get("profile"):
-        settings = with_profile(settings, info.meta["profile"])
-    named = models.models_named(workflow, settings)
-    if (info.meta.get("offline") and profile is None) or settings.profile == "offline":
-        return models.offline_settings(settings, named)
+    settings = settings_of_run(app.settings, profile or info.meta.get("profile"))
+    if profile is not None:
+        await app.client.use_profile(info.run_id, profile)
+    if profile == "offline" or (profile is None and info.meta.get("offline")):
+        return
+    named = models.models_named(await app.inspector.workflow(info.version), settings)
     for name, variable in models.missing_keys(named, settings).items():
         say(f"warning: {variable} is not set; a step that asks model `{name}` will fail")
-    return settings
 
 
 async def _cancel(settings: Settings, text: str, reason: str, as_json: bool) -> int:

@@ -41,7 +41,8 @@ Examples:
 Ctrl-C stops working and keeps the run: aiflow resume goes on with it.
 
 \b
-Exit codes: 0 ok, 1 the run failed or the file has faults, 2 usage, 4 store, 130 interrupted."""
+Exit codes: 0 ok, 1 the run failed or the file has faults, 2 usage, 4 store,
+5 a person must decide (aiflow settle), 130 interrupted."""
 
 
 class Dollars(click.ParamType[float]):

@@ -160,7 +160,7 @@ class Attempts(Writing, abc.ABC):
             data=data,
             prompt=self.host.prompt(self.plan, cs),
             timeout_ms=cs.step.timeout_ms,
-            services=self.host.services,
+            services=self.run.services,
             secret=self.run.secret,
             log=lambda text, level="info": self.lines.append(
                 self.run.mask(self.store.line("log", path=path, level=level, text=str(text)))
@@ -191,7 +191,7 @@ class Attempts(Writing, abc.ABC):
         if self.pending or self.lines:
             await self.flush()
         if cs.step.throttle is not None:
-            await self.host.throttle(cs, self.plan)
+            await self.host.throttle(cs, self.run)
 
     # -- failure -----------------------------------------------------------------------------------------------
 

@@ -52,7 +52,7 @@ class Frame(Attempts):
             except StepError as error:
                 self.extra = {"status": "failed", "error": self._described(error), "at": self._failed_cursor()}
             if self.extra["status"] == "ok":
-                self._outputs(value)
+                await self._outputs(value)
             at = None
             self.list_name = "on_error" if self.extra["status"] == "failed" else "finally"
         await self._closing(at)
@@ -79,10 +79,11 @@ class Frame(Attempts):
             "index": None, "transient": error.transient, "at": f"{self.plan.workflow.file}:1:1",
         }  # fmt: skip
 
-    def _outputs(self, value: Value) -> None:
+    async def _outputs(self, value: Value) -> None:
         if self.plan.outputs is None:
             self.extra["outputs"] = value
             return
+        await self.need(tuple(self.plan.workflow.output_refs))  # a run that waited has forgotten what it does not name since
         try:
             self.extra["outputs"] = self.plan.outputs.evaluate(self.base)
         except ExpressionError as error:

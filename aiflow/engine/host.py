@@ -78,6 +78,7 @@ class Host:
         self._plans: OrderedDict[str, CompiledPlan] = OrderedDict()
         self._prompts: dict[tuple[str, str], Prompt] = {}
         self._tasks: dict[asyncio.Task[None], str] = {}
+        self._preloaded_for: set[str] = set()
         self._background: set[asyncio.Task[None]] = set()
         self._unwanted: set[asyncio.Task[None]] = set()  # of cancelled runs
         self._suspects = asyncio.Lock()
@@ -176,6 +177,7 @@ class Host:
     async def _work(self, claim: Claim) -> None:
         plan = await self.plan(claim.version)
         run = RunContext(self, plan, claim)
+        self._preload(run)
         if "#" in claim.path:
             fan, _, _ = claim.path.rpartition("#")
             prefixes, loop, _ = await claimed_items(run, fan)
@@ -235,7 +237,6 @@ class Host:
             plan = compile_plan(await self.store.plan(version), version)
             self._plans[version] = plan
             self.on_plan(plan)
-            self._preload(plan)
             if len(self._plans) > PLANS_KEPT:
                 self._plans.popitem(last=False)
         else:
@@ -256,20 +257,20 @@ class Host:
         c, q, m, t = await self.store.read("HMGET", self.keys.frame(rid, path), "c", "q", "m", "t")
         return c or b"", int(q or 0), (m or b"").decode(), int(t or default_ms)
 
-    async def throttle(self, cs: CompiledStep, plan: CompiledPlan) -> None:
+    async def throttle(self, cs: CompiledStep, run: RunContext) -> None:
         """Wait until the step's rate limit lets it start. Calls of offline models are free."""
         rate = rate_of(cs.step.throttle or "", self.settings.limits)
-        if rate is None or self._offline(cs, plan):
+        if rate is None or self._offline(cs, run):
             return
-        name = cs.step.throttle if cs.step.throttle in self.settings.limits else f"{plan.workflow.name}.{cs.sub}"
+        name = cs.step.throttle if cs.step.throttle in self.settings.limits else f"{run.plan.workflow.name}.{cs.sub}"
         while wait_us := await self.store.throttle(str(name), *rate):
             await asyncio.sleep(min(wait_us / 1e6, 1.0))
             if self.stopping:
                 return
 
-    def _offline(self, cs: CompiledStep, plan: CompiledPlan) -> bool:
-        names = self._models(plan, cs.step)
-        return bool(names) and not any(self.services.gateway().needs_litellm(name) for name in names)
+    def _offline(self, cs: CompiledStep, run: RunContext) -> bool:
+        names = self._models(run.plan, cs.step)
+        return bool(names) and not any(run.services.gateway().needs_litellm(name) for name in names)
 
     def _models(self, plan: CompiledPlan, step: Step) -> list[str]:
         """The models that a step names, as far as they are known before it runs."""
@@ -280,11 +281,15 @@ class Host:
             model = parse_prompt(plan.workflow.prompts[step.prompt]).options.get("model")
         return [name for name in (model if isinstance(model, list) else [model]) if isinstance(name, str) and "{" not in name]
 
-    def _preload(self, plan: CompiledPlan) -> None:
+    def _preload(self, run: RunContext) -> None:
         """Import litellm, which takes seconds, while the steps before the first model call run."""
-        names = {name for _, step in walk_paths(plan.workflow) for name in self._models(plan, step)}
-        if any(self.services.gateway().needs_litellm(name) for name in names):
-            self._background.add(task := asyncio.get_running_loop().create_task(self.services.gateway().preload()))
+        if run.plan.version in self._preloaded_for:
+            return
+        self._preloaded_for.add(run.plan.version)
+        gateway = run.services.gateway()
+        names = {name for _, step in walk_paths(run.plan.workflow) for name in self._models(run.plan, step)}
+        if any(gateway.needs_litellm(name) for name in names):
+            self._background.add(task := asyncio.get_running_loop().create_task(gateway.preload()))
             task.add_done_callback(self._preloaded)
 
     def _preloaded(self, task: asyncio.Task[None]) -> None:

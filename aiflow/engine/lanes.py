@@ -179,7 +179,7 @@ class Lane:
                 self.host.cleared(frame)
         records = await frame.encoded()
         if frame.lines:
-            await self.store.log(self.run.rid, frame.lines)
+            await self.store.log(self.run.rid, self.key, self.epoch, frame.lines)
         drop = frame.frame_key if succeeded and frame.sequence else ""
         return Finished(index, not succeeded, drop, records, take_usage(frame))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aiflow.clock import rfc3339
@@ -28,6 +29,8 @@ class RunContext:
         self.inputs: dict[str, Value] = decode(claim.inputs)
         self.env: dict[str, str] = decode(claim.environment) if claim.environment else {}
         self.meta: dict[str, Any] = decode(claim.meta) if claim.meta else {}
+        profile, offline = self.meta.get("profile"), bool(self.meta.get("offline"))
+        self.services = replace(host.services, gateway=lambda: host.services.gateway(profile, offline))
         self.settled: dict[str, Value] = self.meta.get("settled", {})
         self.run_dir = host.settings.state_dir / "runs" / claim.rid
         self.secrets: dict[str, bytes] = {}

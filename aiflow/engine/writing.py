@@ -183,7 +183,8 @@ class Writing:
             except StoreError as error:
                 if pause is None:
                     raise
-                await self.store.log(self.run.rid, [self.store.line("blob_waits", path=path, text=error.message)])
+                line = self.store.line("blob_waits", path=path, text=error.message)
+                await self.store.log(self.run.rid, self.fence, self.epoch, [line])
                 await asyncio.sleep(pause)
         raise AssertionError("unreachable")
 
@@ -191,7 +192,7 @@ class Writing:
         """Everything that is pending, as the next checkpoint."""
         if self.lines:
             lines, self.lines = self.lines, []
-            await self.store.log(self.run.rid, lines)
+            await self.store.log(self.run.rid, self.fence, self.epoch, lines)
         records = await self.encoded()
         usage = take_usage(self)
         self.sequence += 1

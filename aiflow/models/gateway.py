@@ -20,10 +20,14 @@ Answer = TypeVar("Answer", ChatAnswer, EmbedAnswer)
 
 
 class Gateway:
-    """Calls models by alias or name. One per process and event loop; `close` it at the end."""
+    """Calls models by alias or name. One per profile, process and event loop; `close` it at the end.
 
-    def __init__(self, settings: Settings) -> None:
+    Args: offline: a model that is not offline is answered by the built-in one of its kind.
+    """
+
+    def __init__(self, settings: Settings, offline: bool = False) -> None:
         self._settings = settings
+        self._offline = offline
         self._client = LitellmClient(settings.env)
 
     def resolve(self, name: str) -> ModelSpec:
@@ -32,7 +36,7 @@ class Gateway:
 
     def needs_litellm(self, name: str) -> bool:
         """Whether the first call of this model imports litellm."""
-        return not resolve.is_offline(self.resolve(name).model)
+        return not self._offline and not resolve.is_offline(self.resolve(name).model)
 
     def missing_credentials(self, names: Iterable[str]) -> dict[str, str]:
         """Those of the names that cannot be called for want of a key, each with the variable to set."""
@@ -50,10 +54,10 @@ class Gateway:
         """
 
         async def ask(spec: ModelSpec) -> ChatAnswer:
-            if resolve.is_offline(spec.model):
+            if self._offline or resolve.is_offline(spec.model):
                 from aiflow.models.offline import chat
 
-                return chat(spec.model, request)
+                return chat(self._stand_in(spec, resolve.OFFLINE_MODELS[0]), request)
             return await self._client.chat(spec, request)
 
         return await self._first(request.models, ask)
@@ -62,10 +66,10 @@ class Gateway:
         """Vectors of the first model of the request that is available. Raises: StepError, as `chat`."""
 
         async def ask(spec: ModelSpec) -> EmbedAnswer:
-            if resolve.is_offline(spec.model):
+            if self._offline or resolve.is_offline(spec.model):
                 from aiflow.models.offline import embed
 
-                return embed(spec.model, request)
+                return embed(self._stand_in(spec, resolve.OFFLINE_MODELS[1]), request)
             return await self._client.embed(spec, request)
 
         return await self._first(request.models, ask)
@@ -73,6 +77,9 @@ class Gateway:
     async def close(self) -> None:
         """Closes connections; nothing can be asked afterwards."""
         await self._client.close()
+
+    def _stand_in(self, spec: ModelSpec, other: str) -> str:
+        return spec.model if resolve.is_offline(spec.model) else other
 
     async def _first(self, names: tuple[str, ...], ask: Callable[[ModelSpec], Awaitable[Answer]]) -> Answer:
         failures: list[StepError] = []

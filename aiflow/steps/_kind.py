@@ -100,12 +100,12 @@ class Services:
     """Helpers that live as long as the worker process. Each is made on first use.
 
     Attributes:
-        gateway: calls models (aiflow.models.gateway).
+        gateway: calls models (aiflow.models.gateway), those of the run's own profile.
         http: `await http()` gives the shared aiohttp.ClientSession (address checks are in its connector).
         network: may loopback and private addresses be reached (`open`), and which networks are allowed besides.
     """
 
-    gateway: Callable[[], Gateway]
+    gateway: Callable[..., Gateway]
     http: Callable[[], Awaitable[aiohttp.ClientSession]]
     extra: dict[str, Any] = field(default_factory=dict)
 

@@ -207,11 +207,13 @@ class RunStore:
         )  # fmt: skip
         await self.finish_run(move, worker, "failed", b"", msgspec.json.encode(error), retention_ms)
 
-    async def log(self, rid: str, lines: Sequence[bytes]) -> None:
-        """Append lines to the journal; the oldest go when there are too many."""
-        keys = (self.keys.ns, self.keys.run(rid), self.keys.log(rid))
+    async def log(self, rid: str, fence: str, epoch: int, lines: Sequence[bytes]) -> None:
+        """Append lines to the journal; the oldest go when there are too many. Raises Lost."""
+        keys = (self.keys.ns, self.keys.run(rid), fence, self.keys.log(rid))
         for first in range(0, len(lines), PART):
-            await self.commit.call("log", keys, (LOG_LINES, *lines[first : first + PART]))
+            reply = await self.commit.call("log", keys, (epoch, LOG_LINES, *lines[first : first + PART]))
+            if reply == b"fenced":
+                raise Lost("fenced")
 
     async def begin(self, rid: str, fence: str, epoch: int, index: int | None = None, deaths: int = 0) -> None:
         """A frame, or the item `index` of a lane, that waited to work alone begins. Raises Lost."""
@@ -245,12 +247,17 @@ class RunStore:
         if reply != "accepted":
             raise _refused(rid, reply, "retried")
 
+    async def note(self, rid: str, **facts: Any) -> None:
+        """Change facts of a run's `meta`; the next claim sees them."""
+        raw = await self.read("HGET", self.keys.run(rid), "meta")
+        meta = {**(decode(raw) if raw else {}), **facts}
+        await self.read("HSET", self.keys.run(rid), "meta", encode(meta))
+
     async def settle(self, rid: str, path: str, output: Value) -> None:
         """Note the result that a person gives to a step of unknown outcome; the next claim of the run sees it."""
         raw = await self.read("HGET", self.keys.run(rid), "meta")
-        meta = decode(raw) if raw else {}
-        meta.setdefault("settled", {})[path] = output
-        await self.read("HSET", self.keys.run(rid), "meta", encode(meta))
+        settled = (decode(raw) if raw else {}).get("settled", {})
+        await self.note(rid, settled={**settled, path: output})
 
     async def throttle(self, name: str, interval_us: int, burst: int) -> int:
         """Take one start from a shared rate limit; microseconds to wait before asking again, 0 when granted."""

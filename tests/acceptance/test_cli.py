@@ -27,7 +27,7 @@ inputs:
   n: {type: integer, default: 3}
 steps:
   - id: first
-    shell: echo "$word" >> ran.txt; cat ran.txt
+    shell: echo "$word" >> @ROOT@/ran.txt; cat @ROOT@/ran.txt
     with: {word: "{{ inputs.word }}"}
   - id: items
     each: range(inputs.n)
@@ -47,9 +47,9 @@ FAILING = """\
 name: failing
 steps:
   - id: before
-    shell: echo once >> before.txt
+    shell: echo once >> @ROOT@/before.txt
   - id: fragile
-    shell: test -f mended
+    shell: test -f @ROOT@/mended
   - id: after
     set: {done: true}
 """
@@ -61,7 +61,7 @@ steps:
     each: range(40)
     as: number
     concurrency: 2
-    shell: echo "$n" >> done.txt; sleep 0.1
+    shell: echo "$n" >> @ROOT@/done.txt; sleep 0.1
     with: {n: "{{ number }}"}
 outputs: {count: "{{ steps.items.output | length }}"}
 """
@@ -79,7 +79,7 @@ class Project:
     def write(self, name: str, text: str) -> Path:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
+        path.write_text(text.replace("@ROOT@", str(self.root)), "utf-8")  # shell runs in the folder of its run
         return path
 
     def __call__(self, *words: str, code: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:

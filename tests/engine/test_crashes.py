@@ -99,8 +99,7 @@ async def test_a_worker_killed_at_this_point(app: App, project: Project, point: 
         project.forget_effects()
         doomed = project.worker(f"{point}:{count}=kill")
         rid = await app.client.start(flow, {})
-        await until(lambda: doomed.process.poll() is not None, f"{point}:{count}", 20)
-        assert doomed.died, doomed.log.read_text()
+        await doomed.death()
         before = settled(project, rid)
         rescuer = project.worker()
         await judge(project, await ended(app, rid), before, kills=1)
@@ -112,7 +111,7 @@ async def test_another_worker_stands_by(app: App, project: Project, point: str) 
     """A dead process of the same host is noticed at once: its frames go on before its lease has ended."""
     doomed = project.worker(f"{point}:1=kill")
     rid = await app.client.start(project.load(FLOW), {})
-    await until(lambda: doomed.process.poll() is not None, point)
+    await doomed.death()
     began = time.monotonic()
     project.worker()
     info = await ended(app, rid)
@@ -127,7 +126,7 @@ async def test_one_point_after_another(app: App, project: Project) -> None:
     for point in ["after_claim:1", "after_effect:1", "lane_after_items:3", "before_checkpoint:2", "after_effect:4", "before_fan_out:1",
                   "after_checkpoint:3", "lane_before_items:5", "after_effect:7", "before_finish_item:1", "after_park:1", "after_effect:12"]:  # fmt: skip
         doomed = project.worker(f"{point}=kill")
-        await until(lambda: doomed.process.poll() is not None or project.status(rid) == "ok", point)
+        await until(lambda doomed=doomed: doomed.process.poll() is not None or project.status(rid) == "ok", point)
         kills += doomed.died
         if not doomed.died:
             break
@@ -219,7 +218,7 @@ async def test_a_step_that_must_not_repeat_is_not_repeated(app: App, project: Pr
     )
     doomed = project.worker("after_effect:1=kill")
     rid = await app.client.start(flow, {})
-    await until(lambda: doomed.process.poll() is not None, "its death")
+    await doomed.death()
     project.worker()
     info = await ended(app, rid)
     assert info.status == "failed" and info.error is not None
@@ -248,7 +247,7 @@ async def test_an_unknown_outcome_can_be_handled(app: App, project: Project) -> 
     )
     doomed = project.worker("after_effect:2=kill")
     rid = await app.client.start(flow, {})
-    await until(lambda: doomed.process.poll() is not None, "its death")
+    await doomed.death()
     project.worker()
     info = await ended(app, rid)
     assert info.outputs == [0, {"looked": 1}, 2]
@@ -261,7 +260,7 @@ async def test_a_mark_that_was_not_followed_by_an_effect(app: App, project: Proj
     flow = project.load("steps:\n  - id: a\n    python: work:echo\n  - id: pay\n    python: work:echo\n    repeatable: false\n")
     doomed = project.worker(f"{point}=kill")
     rid = await app.client.start(flow, {})
-    await until(lambda: doomed.process.poll() is not None, "its death")
+    await doomed.death()
     project.worker()
     info = await ended(app, rid)
     counts = project.counts()

@@ -154,11 +154,11 @@ async def test_no_memory_left(working: App, project: Project) -> None:
     rids = [await working.client.start(flow, {}) for _ in range(2)]
     await until(lambda: len(project.effects()) > 4, "some effects")
     project.redis.config_set("maxmemory", 1)
-    before = {name for name in project.redis.scan_iter("*run:*")}
+    before = set(project.redis.scan_iter("*run:*"))
     for _ in range(3):
         with pytest.raises(StoreError, match="OOM|memory"):
             await working.client.start(flow, {})
-    fresh = {name for name in project.redis.scan_iter("*run:*")} - before
+    fresh = set(project.redis.scan_iter("*run:*")) - before
     assert all(any(rid in name.decode() for rid in rids) for name in fresh)
     assert project.redis.zcard(project.keys.named("runs")) == 2
     for rid in rids:

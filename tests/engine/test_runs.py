@@ -907,3 +907,21 @@ async def test_usage_and_times_are_recorded(run: Run, project: Project) -> None:
     assert 40 <= record.finished - record.started < 2000
     assert info.started_ms is not None and info.finished_ms is not None
     assert info.created_ms <= info.started_ms <= record.started <= record.finished <= info.finished_ms
+
+
+async def test_outputs_see_results_from_before_a_wait(run: Run) -> None:
+    info = await run(
+        """
+        steps:
+          - id: first
+            python: work:echo
+            with: {value: 7}
+          - id: many
+            each: [1, 2, 3]
+            python: work:echo
+            with: {value: "{{ item }}"}
+          - wait: 20ms
+        outputs: {first: "{{ steps.first.output }}", many: "{{ steps.many.output }}", status: "{{ steps.first.status }}"}
+        """
+    )
+    assert (info.status, info.outputs) == ("ok", {"first": 7, "many": [1, 2, 3], "status": "ok"})

@@ -54,6 +54,9 @@ class Bench:
             usage=NO_USAGE, journal=b"", records=records,
         )  # fmt: skip
 
+    async def log(self, claim: Claim, lines: list[bytes]) -> None:
+        await self.store.log(claim.rid, self.keys.frame(claim.rid, claim.path), claim.epoch, lines)
+
     async def fan_out(self, claim: Claim, total: int, concurrency: int, *, allowed: int = 0, sequence: int = 1) -> None:
         """An `each` named `x` in the root."""
         await self.store.write_pages(claim.rid, self.keys.run(claim.rid), claim.epoch, "x", [b"[]"], [])

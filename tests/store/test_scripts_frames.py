@@ -47,12 +47,14 @@ async def test_only_the_newest_claim_writes(bench: Bench) -> None:
         bench.store.checkpoint(bench.move(old, 1, "s")),
         bench.store.park(bench.move(old, 1, "s"), "a", "flow", "", 0),
         bench.store.finish_run(bench.move(old, 1, "s"), "a", "ok", b"", b"", 1000),
+        bench.log(old, [b"line"]),
         bench.store.write_pages(rid, bench.keys.run(rid), old.epoch, "x", [b"[]"], []),
         bench.store.drop_fan(rid, bench.keys.run(rid), old.epoch, "x", 1),
     ):
         with pytest.raises(Lost, match="fenced"):
             await refused
     assert await bench.reader.exists(bench.keys.results(rid), bench.keys.fan(rid, "x")) == 0
+    assert await bench.reader.llen(bench.keys.log(rid)) == 1  # that a worker was lost
     await bench.store.checkpoint(bench.move(new, 1, "s"))
     assert await bench.reader.hkeys(bench.keys.results(rid)) == [b"s"]
 

@@ -22,7 +22,7 @@ async def test_a_run_starts_once_with_one_message(bench: Bench) -> None:
 async def test_what_is_left_of_a_run_has_a_time_to_live(bench: Bench) -> None:
     rid = await bench.start()
     claim = await bench.claim(rid)
-    await bench.store.log(rid, [b'"line"'])
+    await bench.log(claim, [b'"line"'])
     await bench.store.finish_run(bench.move(claim, 1, "s"), "a", "ok", b"1", b"", 60_000)
     for key in (bench.keys.run(rid), bench.keys.results(rid), bench.keys.log(rid)):
         assert 0 < await bench.reader.pttl(key) <= 60_000
@@ -35,14 +35,15 @@ async def test_what_is_left_of_a_run_has_a_time_to_live(bench: Bench) -> None:
 
 async def test_a_late_line_does_not_outlive_its_run(bench: Bench) -> None:
     rid = await bench.start()
-    await bench.store.finish_run(bench.move(await bench.claim(rid), 1), "a", "ok", b"", b"", 60_000)
-    await bench.store.log(rid, [b'"late"'])
+    claim = await bench.claim(rid)
+    await bench.store.finish_run(bench.move(claim, 1), "a", "ok", b"", b"", 60_000)
+    await bench.log(claim, [b'"late"'])
     assert 0 < await bench.reader.pttl(bench.keys.log(rid)) <= 60_000
 
 
 async def test_the_journal_forgets_its_oldest_lines(bench: Bench) -> None:
     rid = await bench.start()
-    await bench.store.log(rid, [b"%d" % n for n in range(20_500)])
+    await bench.log(await bench.claim(rid), [b"%d" % n for n in range(20_500)])
     assert await bench.reader.llen(bench.keys.log(rid)) == 20_000
     assert await bench.reader.lindex(bench.keys.log(rid), 0) == b"500"
 

@@ -16,11 +16,9 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -257,9 +255,9 @@ class WorkerProcess:
         """Whether it was killed (and not: ended by itself)."""
         return self.process.poll() == -signal.SIGKILL
 
-    def wait_killed(self) -> None:
+    async def death(self) -> None:
         """Until the crash point has struck."""
-        wait_for(lambda: self.process.poll() is not None, "a worker that dies")
+        await until(lambda: self.process.poll() is not None, "a worker that dies")
         assert self.died, self.log.read_text()
 
     @property
@@ -341,35 +339,6 @@ async def _status(app: App, rid: str) -> str | None:
         return "queued"
 
 
-@contextmanager
-def running_worker(settings: Settings) -> Iterator[None]:
-    """A worker in a thread of this process, for tests that are not about processes."""
-    loop_ready, stop = threading.Event(), threading.Event()
-
-    async def work() -> None:
-        async with App(settings) as app:
-            worker = app.worker()
-            await worker.start()
-            loop_ready.set()
-            while not stop.is_set():
-                await asyncio.sleep(0.01)
-            await worker.stop(1)
-
-    thread = threading.Thread(target=lambda: asyncio.run(work()), daemon=True)
-    thread.start()
-    assert loop_ready.wait(PATIENCE_S)
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(PATIENCE_S)
-
-
 def with_settings(settings: Settings, **changes: Any) -> Settings:
     """Other settings of the same project."""
     return replace(settings, **changes)
-
-
-def flat(mapping: Mapping[Any, Any]) -> dict[str, str]:
-    """A hash of the store as texts."""
-    return {key.decode(): value.decode() for key, value in mapping.items()}
