@@ -15,10 +15,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from aiflow.language.workflow import load_workflow
-
 from aiflow.app import App
 from aiflow.language.model import Workflow
+from aiflow.language.workflow import load_workflow
 from aiflow.settings import Settings, load_settings
 
 HERE = Path(__file__).parent

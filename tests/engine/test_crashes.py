@@ -57,17 +57,17 @@ RESULT = [3 * 10 * doc + 3 + 2 for doc in range(4)] + [300]
 POINTS = {  # point: at which of its times the worker dies
     "before_claim": (1, 2, 9),
     "after_claim": (1, 2, 4, 9),
-    "after_effect": (1, 2, 5, 9, 14, 30, 50, 66),
-    "before_checkpoint": (1, 3, 8, 15),
-    "after_checkpoint": (1, 3, 8, 15),
-    "before_fan_out": (1, 2, 5, 6),
-    "after_fan_out": (1, 2, 5, 6),
+    "after_effect": (1, 2, 9, 30, 66),
+    "before_checkpoint": (1, 3, 15),
+    "after_checkpoint": (1, 3, 15),
+    "before_fan_out": (1, 2, 6),
+    "after_fan_out": (1, 2, 6),
     "before_park": (1, 4),
     "after_park": (1, 4),
     "before_finish_item": (1, 4),
     "after_finish_item": (1, 4),
-    "lane_before_items": (1, 2, 4, 9, 20),
-    "lane_after_items": (1, 2, 4, 9, 20),
+    "lane_before_items": (1, 4, 20),
+    "lane_after_items": (1, 2, 9),
     "before_finish": (1,),
     "after_finish": (1,),
 }
@@ -135,17 +135,16 @@ async def test_one_point_after_another(app: App, project: Project) -> None:
     await judge(project, await ended(app, rid), {}, kills)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_random_kills(app: App, project: Project, seed: int) -> None:
-    """Two workers, one of them killed every now and then; ten runs."""
+    """Two workers, one of them killed every now and then; twenty runs."""
     rand = random.Random(seed)
-    flow = project.load(FLOW)
-    rids = [await app.client.start(flow, {}) for _ in range(6)]
+    flow = project.load(FLOW.replace("work:echo", "work:slow"))
+    rids = [await app.client.start(flow, {}) for _ in range(20)]
     workers = [project.worker(ready=False), project.worker(ready=False)]
     kills = 0
-    deadline = time.monotonic() + 8
     done: dict[str, dict[bytes, bytes]] = {rid: {} for rid in rids}
-    while time.monotonic() < deadline and any(project.status(rid) != "ok" for rid in rids):
+    while kills < 5 and any(project.status(rid) != "ok" for rid in rids):
         number = rand.randrange(2)
         workers[number].wait_ready()
         moment = time.monotonic() + rand.uniform(0, 0.3)
@@ -157,17 +156,14 @@ async def test_random_kills(app: App, project: Project, seed: int) -> None:
             assert now.items() >= done[rid].items()
             done[rid] = now
         workers[number] = project.worker(ready=False)
-    assert kills >= 2
+    assert kills >= 3
     for rid in rids:
         info = await ended(app, rid)
         assert (info.status, info.outputs) == ("ok", RESULT)
         assert project.raw_records(rid).items() >= done[rid].items()
     for path, count in project.counts().items():
-        assert count <= len(rids) * (2 if path.endswith(".again") else 1) + kills * FRAMES_IN_FLIGHT, path
+        assert count <= len(rids) * (2 if path.endswith(".again") else 1) + kills * len(rids), path  # in each of the runs the same step may be in flight
     await project.assert_at_rest(*rids)
-
-
-FRAMES_IN_FLIGHT = 6  # of the runs, the same step may be in flight in each of them when a worker dies
 
 
 async def test_an_item_that_kills_ends_in_quarantine(app: App, project: Project) -> None:
