@@ -142,6 +142,11 @@ def _rate(file: ProjectFile, way: Way, value: Any) -> None:
         file.fault(way, f"`{value}` is not a rate [rate]", "write for example 500/min; units are s, min, h, d")
 
 
+def _not_yet(file: ProjectFile, way: Way, value: Any) -> None:
+    message = f"`{way[-1]}` is not available in this version yet [not-yet]"
+    file.fault(way, message, "remove it; `rate` limits the starts, `concurrency` beside `each` the items", at_key=True)
+
+
 def _networks(file: ProjectFile, way: Way, value: Any) -> None:
     import ipaddress
 
@@ -153,7 +158,7 @@ def _networks(file: ProjectFile, way: Way, value: Any) -> None:
 
 
 def _map_only(file: ProjectFile, way: Way, value: Any) -> None:
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) and way[-1] not in ("retry", "timeout"):  # the language checks what is in them
         file.fault(way, f"`{way[-1]}` must be a map of options [type]")
 
 
@@ -164,7 +169,7 @@ CHECKS: Mapping[str, Check] = {
     "profiles": _map_of(_profile),
     "profile": _text,
     "defaults": _DEFAULTS,
-    "limits": _map_of(_fields({"rate": _rate, "at_once": _whole(1)})),
+    "limits": _map_of(_fields({"rate": _rate, "at_once": _not_yet})),
     "store": _text,
     "stores": _fields({"artifacts": _text}),
     "durability": _word("standard", "always"),

@@ -15,6 +15,9 @@ Way: TypeAlias = tuple[str | int, ...]
 SIZE_LIMIT, DEPTH_LIMIT = 262_144, 40
 """Bytes and levels; a file beyond them is an accident, and the C parser crashes on deep nesting."""
 
+PARSER_DEPTH = "nesting depth"
+"""In what libyaml says when it gives up by itself."""
+
 _INTEGER = re.compile(r"[-+]?\d+")
 _FLOAT = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?")
 _WORDS: Mapping[str, Any] = {"null": None, "~": None, "": None, "true": True, "false": False}
@@ -32,9 +35,12 @@ class ProjectFile:
 
     def fault(self, way: Way, message: str, hint: str = "", *, at_key: bool = False) -> None:
         """Note a fault at a value, or at its key."""
+        self.faults.append((*self.place(way, at_key=at_key), message, hint))
+
+    def place(self, way: Way, *, at_key: bool = False) -> tuple[int, int]:
+        """Line and column of a value, or of its key."""
         places = self._keys if at_key else self._values
-        line, column = places.get(way) or self._values.get(way) or (1, 1)
-        self.faults.append((line, column, message, hint))
+        return places.get(way) or self._values.get(way) or (1, 1)
 
     def error(self) -> ConfigError:
         """All faults as one error, in the order of the file."""
@@ -64,7 +70,9 @@ class ProjectFile:
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            self.faults.append((line, column, f"not YAML: {getattr(error, 'problem', None) or error}", ""))
+            problem = str(getattr(error, "problem", None) or error)
+            said = f"nested more than {DEPTH_LIMIT} levels deep" if PARSER_DEPTH in problem else f"not YAML: {problem}"
+            self.faults.append((line, column, said, ""))
             return
         data = self._value(root, (), yaml) if root is not None else {}
         if isinstance(data, dict):

@@ -68,11 +68,22 @@ def _outline(steps: list[Step], lead: str, width: int) -> Iterator[str]:
 
 def _inner(step: Step) -> Iterator[tuple[str, list[Step]]]:
     """Lists inside a step, each with the word that leads to it ("" for its own)."""
-    for name, steps in step.lists.items():
-        yield "" if name == "do" else name, steps
+    if step.steps:
+        yield "", step.steps
+    for name, steps in step.branches.items():
+        yield _case(step, name), steps
     for label, handlers in (("on timeout", step.on_timeout), ("on error", step.on_error), ("else", step.else_)):
         if isinstance(handlers, list):
             yield label, handlers
+
+
+def _case(step: Step, name: str) -> str:
+    """What leads into a branch: its name, the value of a case, or its condition."""
+    conditions = step.config.get("if")
+    if step.kind != "switch" or conditions is None:
+        return f"case {name}" if step.kind == "switch" else name
+    condition = conditions[int(name) - 1]
+    return "otherwise" if condition is True else f"if {_short(str(condition))}"
 
 
 def _name(step: Step) -> str:
@@ -170,8 +181,8 @@ class _Flowchart:
 
     def _own(self, step: Step) -> str:
         loop = f" · for each {step.as_}" if step.each is not None else ""
-        if step.lists:
-            return self._frame(_name(step) + loop, [inner for steps in step.lists.values() for inner in steps])
+        if step.steps or step.branches:
+            return self._frame(_name(step) + loop, [*step.steps, *(inner for steps in step.branches.values() for inner in steps)])
         what = " ".join(filter(None, (step.kind, _gist(step))))
         return self._node(f"{_name(step)}{loop}\n{what}", *(("[[", "]]") if loop else ("[", "]")))
 

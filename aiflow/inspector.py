@@ -10,8 +10,7 @@ from typing import Any
 import msgspec
 
 from aiflow.errors import RunError
-from aiflow.language.model import Step, Workflow
-from aiflow.plan import static_path, walk_paths
+from aiflow.language.model import Step, Workflow, static_path, walk_paths
 from aiflow.settings import Settings
 from aiflow.store.blobs import BlobStore
 from aiflow.store.keys import Keys, member

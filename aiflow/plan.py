@@ -7,32 +7,28 @@ is the version. `CompiledPlan` adds what a process makes of it: compiled express
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from aiflow.language.expressions import Compiled, compile_bare, compile_value
-from aiflow.language.model import Retry, Step, Workflow
+from aiflow.language.model import Retry, Step, Workflow, join, static_path, walk_paths
 from aiflow.steps._kind import StepKind
 from aiflow.steps._registry import kinds
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder = msgspec.json.Decoder(Workflow)
-_INDEX = re.compile(r"\[\d+\]")
+BRANCHES = "*"
+"""Last part of the path of a `parallel` as a fan-out: the frames of its branches are `sides.*[0]`, `sides.*[1]`."""
+
 
 
 def encode_plan(workflow: Workflow) -> tuple[str, bytes]:
     """(version, stored form). The version is the first 20 hex digits of the SHA-256 of the stored form."""
     raw = _encoder.encode(workflow)
     return hashlib.sha256(raw).hexdigest()[:20], raw
-
-
-def static_path(path: str) -> str:
-    """A step path without indexes: `docs[3].facts[7]` -> `docs.facts`."""
-    return _INDEX.sub("", path)
 
 
 @dataclass(slots=True)
@@ -84,7 +80,7 @@ class CompiledStep:
 
     Attributes:
         config: compiled options; `constant` is their value when nothing in them is an expression, else None.
-        body: for an `each`: the step itself without `each`, `if` and `else`, which runs once per item.
+        body: for an `each` or `until`: the step itself without them, `if` and `else`, which runs once per item or pass.
     """
 
     step: Step
@@ -96,17 +92,20 @@ class CompiledStep:
     output: Compiled | None
     cond: Compiled | None
     each: Compiled | None
+    until: Compiled | None
     retry: Retry | None
     retry_if: Compiled | None
     refs: tuple[str, ...]
     else_: list[CompiledStep] | None = None
     on_error: list[CompiledStep] | str | None = None
     on_timeout: list[CompiledStep] | str | None = None
-    lists: dict[str, list[CompiledStep]] = field(default_factory=dict)
+    steps: list[CompiledStep] = field(default_factory=list)
+    branches: dict[str, list[CompiledStep]] = field(default_factory=dict)
     body: CompiledStep | None = None
     body_refs: tuple[str, ...] = ()
     uses_previous: bool = False
     wants_secrets: bool = False
+    throttle: Compiled | None = None
 
     @property
     def label(self) -> str:
@@ -115,7 +114,12 @@ class CompiledStep:
 
 @dataclass
 class CompiledPlan:
-    """A plan in this process. `fans` finds an `each` step by its path without indexes; `kept`: ids that anything refers to."""
+    """A plan in this process.
+
+    Attributes:
+        fans: the steps with `each`, `until` and `parallel` by the path, without indexes, of their items, passes and branches.
+        kept: ids that anything refers to.
+    """
 
     workflow: Workflow
     version: str
@@ -136,31 +140,6 @@ class CompiledPlan:
         return None
 
 
-def walk_paths(workflow: Workflow) -> Iterator[tuple[str, Step]]:
-    """All steps with their paths without indexes, in the order of the file."""
-
-    def inside(steps: list[Step], prefix: str) -> Iterator[tuple[str, Step]]:
-        for step in steps:
-            path = join(prefix, step.sub)
-            yield path, step
-            inner = path if step.each is not None else prefix
-            for nested in step.lists.values():
-                yield from inside(nested, inner)
-            for handlers in (step.on_error, step.on_timeout):
-                if isinstance(handlers, list):
-                    yield from inside(handlers, inner)
-            yield from inside(step.else_ or [], prefix)
-
-    yield from inside(workflow.steps, "")
-    yield from inside(workflow.on_error, "")
-    yield from inside(workflow.finally_, "")
-
-
-def join(prefix: str, sub: str) -> str:
-    """The path of a step whose frame is `prefix`."""
-    return f"{prefix}.{sub}" if prefix and sub else prefix or sub
-
-
 def compile_plan(raw: bytes, version: str) -> CompiledPlan:
     """Compile a stored plan for this process."""
     workflow = _decoder.decode(raw)
@@ -176,19 +155,25 @@ def compile_plan(raw: bytes, version: str) -> CompiledPlan:
 
     def one(step: Step, prefix: str) -> CompiledStep:
         path = join(prefix, step.sub)
-        inner = path if step.each is not None else prefix
+        inner = path if step.body_block is not None else prefix
         compiled = _compile_step(step)
-        compiled.lists = {name: steps_of(nested, inner) for name, nested in step.lists.items()}
+        compiled.steps = steps_of(step.steps, inner)
+        compiled.branches = {name: steps_of(nested, inner) for name, nested in step.branches.items()}
         compiled.on_error = handlers(step.on_error, inner)
         compiled.on_timeout = handlers(step.on_timeout, inner)
         if step.else_ is not None:
-            compiled.else_ = steps_of(step.else_, prefix)
+            own = step.kind == "switch" and step.if_ is None  # what it does without a case, in the block of the cases
+            compiled.else_ = steps_of(step.else_, inner if own else prefix)
+        nested = [compiled.steps, *compiled.branches.values(), compiled.on_error, compiled.on_timeout, compiled.else_]
+        if any(below.uses_previous for steps in nested if isinstance(steps, list) for below in steps):
+            compiled.uses_previous = True  # the item of an `each` hands `previous` to all steps in it
         kept.update(step.refs, step.body_refs)
-        if step.each is not None:
+        if step.kind == "parallel":
+            fans[join(static_path(inner if step.body_block is not None else path), BRANCHES)] = compiled
+        if step.body_block is not None:
             compiled.body = _body_of(compiled)
             fans[static_path(path)] = compiled
-            if step.body_block is not None:
-                actors[step.body_block] = f"{workflow.name}.{static_path(path)}"
+            actors[step.body_block] = f"{workflow.name}.{static_path(path)}"
         return compiled
 
     return CompiledPlan(
@@ -209,8 +194,10 @@ def _compile_step(step: Step) -> CompiledStep:
     config = _compile_config(step.config, kind)
     with_ = compile_value(step.with_) if step.with_ else None
     output = None if step.output is msgspec.UNSET else compile_value(step.output)
-    names = config.names.union(with_.names if with_ else (), output.names if output else ())
     retry_if = step.retry.condition if step.retry else None
+    bare = [None if one is None else compile_bare(one) for one in (step.if_, step.each, retry_if, step.until)]
+    throttle = None if step.throttle is None else compile_value(step.throttle)
+    names = config.names.union(*(one.names for one in (with_, output, throttle, *bare) if one is not None))
     return CompiledStep(
         step=step,
         kind=kind,
@@ -219,14 +206,16 @@ def _compile_step(step: Step) -> CompiledStep:
         constant=config.evaluate({}) if config.is_constant else None,
         with_=with_,
         output=output,
-        cond=None if step.if_ is None else compile_bare(step.if_),
-        each=None if step.each is None else compile_bare(step.each),
+        cond=bare[0],
+        each=bare[1],
+        until=bare[3],
         retry=step.retry,
-        retry_if=None if retry_if is None else compile_bare(retry_if),
+        retry_if=bare[2],
         refs=tuple(step.refs),
         body_refs=tuple(step.body_refs),
         uses_previous="previous" in names,
         wants_secrets="secrets" in names,
+        throttle=throttle,
     )
 
 
@@ -262,12 +251,16 @@ def _body_of(compiled: CompiledStep) -> CompiledStep:
         output=compiled.output,
         cond=None,
         each=None,
+        until=None,
         retry=compiled.retry,
         retry_if=compiled.retry_if,
         refs=compiled.body_refs,
         on_error=compiled.on_error,
         on_timeout=compiled.on_timeout,
-        lists=compiled.lists,
+        steps=compiled.steps,
+        branches=compiled.branches,
+        else_=compiled.else_ if compiled.step.kind == "switch" else None,
         uses_previous=compiled.uses_previous,
         wants_secrets=compiled.wants_secrets,
+        throttle=compiled.throttle,
     )

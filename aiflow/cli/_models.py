@@ -74,7 +74,7 @@ def no_key_error(missing: dict[str, str], settings: Settings, offline_allowed: b
 
 
 def _steps(workflow: Workflow) -> Iterator[Step]:
-    from aiflow.plan import walk_paths
+    from aiflow.language.model import walk_paths
 
     return (step for _, step in walk_paths(workflow) if step.kind in KINDS)
 

@@ -58,7 +58,7 @@ def when(ms: int | None) -> str | None:
 
 async def find(inspector: Inspector, info: RunInfo) -> Findings:
     """Look through the records of a run."""
-    from aiflow.plan import static_path, walk_paths
+    from aiflow.language.model import static_path, walk_paths
 
     workflow = await inspector.workflow(info.version)
     steps = dict(walk_paths(workflow))

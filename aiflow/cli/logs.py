@@ -99,7 +99,7 @@ class Told:
 
 async def _single_steps(inspector: Inspector, info: RunInfo) -> list[str]:
     """Paths of the steps that run at most once: those outside of every loop."""
-    from aiflow.plan import walk_paths
+    from aiflow.language.model import walk_paths
 
     workflow = await inspector.workflow(info.version)
     return [path for path, step in walk_paths(workflow) if step.block == 0]

@@ -130,13 +130,13 @@ def prepare(file: Path, project: str | None, profile: str | None, given: dict[st
     """
     from aiflow.cli.validate import seen_from_here
     from aiflow.language.inputs import convert_inputs
-    from aiflow.language.workflow import load_workflow
+    from aiflow.language.workflow import load_runnable
 
     if not file.is_file():
         raise ConfigError(*_no_file(file, project))
     settings = project_settings(project, file, profile)
     try:
-        workflow = load_workflow(file, settings)
+        workflow = load_runnable(file, settings)
     except SpecError as error:
         raise SpecError([seen_from_here(problem, settings.root) for problem in error.problems]) from None
     inputs = convert_inputs(workflow.inputs, given, from_text=True, project=settings.root)

@@ -132,7 +132,7 @@ async def _no_step(app: App, info: RunInfo, path: str) -> RunError:
     """Why there is nothing to show: no such step, or it has not run."""
     import difflib
 
-    from aiflow.plan import static_path, walk_paths
+    from aiflow.language.model import static_path, walk_paths
 
     known = [where for where, _ in walk_paths(await app.inspector.workflow(info.version))]
     if static_path(path) in known:
@@ -221,7 +221,7 @@ async def _rows(app: App, info: RunInfo, every: bool) -> tuple[list[tuple[StepIn
 async def _notable(app: App, info: RunInfo) -> list[str]:
     """Paths of the steps outside of loops, and of those inside that failed."""
     from aiflow.cli._result import MOST_RECORDS, natural
-    from aiflow.plan import walk_paths
+    from aiflow.language.model import walk_paths
 
     single = [path for path, step in walk_paths(await app.inspector.workflow(info.version)) if step.block == 0]
     wanted = None

@@ -11,7 +11,8 @@ from aiflow.engine.failure import DEATHS, NEVER_RETRIED, Failed, StopRun, descri
 from aiflow.engine.retry import backoff_ms
 from aiflow.engine.writing import Entry, Writing
 from aiflow.errors import StepError
-from aiflow.plan import CompiledStep, join
+from aiflow.language.model import join
+from aiflow.plan import CompiledStep
 from aiflow.steps._kind import Context, Done, Stop, Usage, Wait
 from aiflow.store.records import Record
 from aiflow.values import Value
@@ -88,6 +89,8 @@ class Attempts(Writing, abc.ABC):
         until: int | None = None,
     ) -> Done:
         """One try of a step, bounded by its timeout. Raises StepError, StopRun, Leave."""
+        if cs.throttle is not None and rest is None and not resumed:
+            await self._wait_turn(cs, path, attempt)  # does not count towards the timeout
         timeout_ms = cs.step.timeout_ms
         if timeout_ms is None:
             return await self._attempt(cs, path, attempt, entry, rest, resumed)
@@ -97,7 +100,7 @@ class Attempts(Writing, abc.ABC):
         self.deadlines.append(until or self.clock() + timeout_ms)
         try:
             left = self.deadlines[-1] - self.clock()
-            if left <= 0 and rest and (fan := self._open_fan(cs.lists["do"], rest)):
+            if left <= 0 and rest and (fan := self._open_fan(cs.steps, rest)):
                 await self.store.stop_fan(self.run.rid, fan)
             return await self._bounded(left, timeout_ms, self._attempt(cs, path, attempt, entry, rest, resumed))
         finally:
@@ -125,7 +128,7 @@ class Attempts(Writing, abc.ABC):
             step = steps[number]
             if slot == "each":
                 return join(self.path, step.sub)
-            inner = {"do": step.lists.get("do"), "else": step.else_, "on_error": step.on_error, "on_timeout": step.on_timeout}
+            inner = {"do": step.steps, "else": step.else_, "on_error": step.on_error, "on_timeout": step.on_timeout}
             steps = inner.get(slot) or []
         return None
 
@@ -137,7 +140,7 @@ class Attempts(Writing, abc.ABC):
             entry[1], entry[2] = "do", {"n": attempt} if attempt > 1 else None
             if cs.step.timeout_ms is not None:
                 entry[2] = {"n": attempt, "until": self.deadlines[-1]}
-            return Done(await self.run_list(cs.lists["do"], rest))
+            return Done(await self.run_list(cs.steps, rest))
         if self.deaths >= (2 * DEATHS if kind.pure else DEATHS):  # a pure step is hardly ever the one that kills
             deaths, self.deaths = self.deaths, 0
             raise StepError("quarantined", f"its worker died {deaths} times in this step; it is not tried again")
@@ -175,6 +178,8 @@ class Attempts(Writing, abc.ABC):
                 self.add_usage(outcome.usage)
             return outcome
         if isinstance(outcome, Stop):
+            now = self.clock()
+            self.keep(cs, path, Record(started=now, finished=now))
             raise StopRun(outcome.reason, outcome.outputs)
         assert isinstance(outcome, Wait)
         entry[1], entry[2] = "@", {"n": attempt, "w": outcome.until_ms}
@@ -185,13 +190,19 @@ class Attempts(Writing, abc.ABC):
         return f"{self.run.generation}|{path}"
 
     async def before_effect(self, cs: CompiledStep) -> None:
-        """Everything before is durable, shutdown and limits are looked at."""
+        """Everything before is durable, shutdown is looked at."""
         if self.host.stopping:
             await self.leave(0)
         if self.pending or self.lines:
             await self.flush()
-        if cs.step.throttle is not None:
-            await self.host.throttle(cs, self.run)
+
+    async def _wait_turn(self, cs: CompiledStep, path: str, attempt: int) -> None:
+        """`throttle`: until the step may start."""
+        assert cs.throttle is not None
+        limit = cs.throttle.evaluate(self.scope(cs, path, attempt))
+        if self.pending or self.lines:
+            await self.flush()
+        await self.host.throttle(cs, path, self.run, str(limit))
 
     # -- failure -----------------------------------------------------------------------------------------------
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from aiflow.engine.failure import Failed, Leave, describe
 from aiflow.errors import ExpressionError, StepError
-from aiflow.plan import CompiledStep, join
+from aiflow.language.model import join
+from aiflow.plan import CompiledStep
 from aiflow.store.records import Record
 from aiflow.store.runs import Fan, FanState
 from aiflow.values import Value, encode, type_name
@@ -68,6 +69,7 @@ class Fans:
             generation=frame.run.generation,
             actor=frame.plan.actors.get(cs.step.body_block or 0, frame.plan.workflow.name),
             deadline_ms=frame.deadline or 0,
+            scope=frame.run.mask(_scope_of(frame.base)),
         )  # fmt: skip
         move = await frame.move()
         frame.host.crash_point("before_fan_out")
@@ -179,6 +181,14 @@ class Fans:
             data={"errors": errors[:LISTED_ERRORS]},
         )  # fmt: skip
         return Failed(describe(self.frame.plan, cs, failure, path, 1, None))
+
+
+def _scope_of(base: dict[str, Any]) -> bytes:
+    """What the items of a handler see besides their own: its `error`, and the status of the run that is ending."""
+    scope = {"error": base["error"]} if "error" in base else {}
+    if base["run"]["status"] != "running":
+        scope["status"] = base["run"]["status"]
+    return encode(scope) if scope else b""
 
 
 def allowed_failures(given: int | str, total: int) -> int:

@@ -24,7 +24,8 @@ from aiflow.engine.failure import Failed, StopRun
 from aiflow.engine.fans import Fans
 from aiflow.engine.writing import Entry
 from aiflow.errors import ExpressionError, StepError
-from aiflow.plan import CompiledStep, join
+from aiflow.language.model import join
+from aiflow.plan import CompiledStep
 from aiflow.steps._kind import Done
 from aiflow.store.records import Record
 from aiflow.values import Value, encode
@@ -76,7 +77,7 @@ class Frame(Attempts):
     def _described(self, error: StepError) -> dict[str, Any]:
         return error.error if isinstance(error, Failed) else {
             "type": error.type, "message": error.message, "step": "", "data": error.data, "attempts": 1,
-            "index": None, "transient": error.transient, "at": f"{self.plan.workflow.file}:1:1",
+            "index": None, "transient": error.transient, "at": self._at("timeout" if error.type == "timeout" else ""),
         }  # fmt: skip
 
     async def _outputs(self, value: Value) -> None:
@@ -87,7 +88,12 @@ class Frame(Attempts):
         try:
             self.extra["outputs"] = self.plan.outputs.evaluate(self.base)
         except ExpressionError as error:
-            self.extra = {"status": "failed", "error": {**self._described(error), "step": "outputs"}}
+            self.extra = {"status": "failed", "error": {**self._described(error), "step": "outputs", "at": self._at("outputs")}}
+
+    def _at(self, key: str) -> str:
+        """The place of a key at the top of the workflow's file."""
+        line, column = self.plan.workflow.places.get(key, (1, 1))
+        return f"{self.plan.workflow.file}:{line}:{column}"
 
     async def _closing(self, at: list[Entry] | None) -> None:
         """The workflow's `on_error`, then its `finally`. What fails in them is recorded beside the run's own end."""
@@ -144,14 +150,20 @@ class Frame(Attempts):
             return True, await self.body(body, self.path, entry, slot, state, rest)
         except StepError:
             self.failed_at = self._failed_cursor().encode()  # a retry of the run goes on at the step that failed
-            if self.lane and (self.sequence or body.lists):
+            if self.lane and (self.sequence or body.kind.lists):
                 await self.flush(cursor=self.failed_at)
             return False, None
 
     async def end_run(self, stop: StopRun) -> None:
-        """A `stop` inside an item ends the whole run."""
+        """A `stop` inside an item ends the whole run; the root does what is to be done at the end."""
         self.extra = {"status": "stopped", "outputs": stop.outputs, "reason": stop.reason}
-        await self._finish()
+        if not self.plan.finally_:
+            await self._finish()
+            return
+        self.stack.clear()
+        self.stack.append([0, None, None])
+        self.list_name = "finally"
+        await self.store.stop_run(await self.move(self.run.mask(self.cursor())))
 
     # -- lists and steps ---------------------------------------------------------------------------------------
 

@@ -24,9 +24,9 @@ from aiflow.engine.run import RunContext
 from aiflow.engine.scope import Results
 from aiflow.errors import AiflowError, StepError, StoreError
 from aiflow.ids import new_run_id
-from aiflow.language.model import Step
+from aiflow.language.model import Step, static_path, walk_paths
 from aiflow.language.prompts import Prompt, parse_prompt
-from aiflow.plan import CompiledPlan, CompiledStep, compile_plan, static_path, walk_paths
+from aiflow.plan import CompiledPlan, CompiledStep, compile_plan
 from aiflow.settings import Settings
 from aiflow.steps._kind import Services
 from aiflow.store.blobs import BlobStore
@@ -257,13 +257,13 @@ class Host:
         c, q, m, t = await self.store.read("HMGET", self.keys.frame(rid, path), "c", "q", "m", "t")
         return c or b"", int(q or 0), (m or b"").decode(), int(t or default_ms)
 
-    async def throttle(self, cs: CompiledStep, run: RunContext) -> None:
-        """Wait until the step's rate limit lets it start. Calls of offline models are free."""
-        rate = rate_of(cs.step.throttle or "", self.settings.limits)
+    async def throttle(self, cs: CompiledStep, path: str, run: RunContext, limit: str) -> None:
+        """Wait until a rate, or a named limit, lets the step start. Calls of offline models are free."""
+        rate = rate_of(limit, self.settings.limits)
         if rate is None or self._offline(cs, run):
             return
-        name = cs.step.throttle if cs.step.throttle in self.settings.limits else f"{run.plan.workflow.name}.{cs.sub}"
-        while wait_us := await self.store.throttle(str(name), *rate):
+        name = limit if limit in self.settings.limits else f"{run.plan.workflow.name}.{static_path(path)}"
+        while wait_us := await self.store.throttle(name, *rate):
             await asyncio.sleep(min(wait_us / 1e6, 1.0))
             if self.stopping:
                 return

@@ -12,9 +12,10 @@ from aiflow.engine.run import RunContext
 from aiflow.engine.scope import Results
 from aiflow.engine.writing import take_usage
 from aiflow.errors import StepError
-from aiflow.plan import CompiledStep, static_path
-from aiflow.store.runs import NO_USAGE, Claim, Lost
-from aiflow.values import Value
+from aiflow.language.model import static_path
+from aiflow.plan import CompiledStep
+from aiflow.store.runs import NO_USAGE, Claim, FanState, Lost
+from aiflow.values import Value, decode
 
 if TYPE_CHECKING:
     from aiflow.engine.host import Host
@@ -64,6 +65,7 @@ class Lane:
         if state is None:
             raise Lost
         self.page_size = state.page_size
+        self.loop = {**self.loop, **_scope(self.run, state)}
         number = int(self.path.rpartition("#")[2])
         width = state.concurrency // state.lanes + (number < state.concurrency % state.lanes)
         first = True
@@ -145,7 +147,7 @@ class Lane:
         path = f"{self.fan}[{index}]"
         item = self.pages[index // self.page_size][index % self.page_size]
         body_block = self.cs.step.body_block or 0
-        previous = await self._previous(index)
+        previous = await _previous(self.results, self.cs, self.fan, index)
         cursor, sequence, mark, now_ms = b"", 0, "", self.now_ms
         if again:
             cursor, sequence, mark, now_ms = await self.host.frame_state(self.run.rid, path, self.now_ms)
@@ -192,13 +194,25 @@ class Lane:
         for number in sorted(numbers - self.pages.keys()):
             self.pages[number] = await self.store.page(self.run.rid, self.fan, number)
 
-    async def _previous(self, index: int) -> Value:
-        if index == 0 or not self.cs.uses_previous or self.cs.step.concurrency != 1:
-            return None
-        path = f"{self.fan}[{index - 1}]"
-        await self.results.load(path, "")
-        record = self.results.get(path)
-        return record.output if record else None
+
+async def _previous(results: Results, cs: CompiledStep, fan: str, index: int) -> Value:
+    """`previous` of an item: the output of the item before, with `concurrency: 1`."""
+    if index == 0 or not cs.uses_previous or cs.step.concurrency != 1:
+        return None
+    path = f"{fan}[{index - 1}]"
+    await results.load(path, "")
+    record = results.get(path)
+    return record.output if record else None
+
+
+def _scope(run: RunContext, state: FanState) -> dict[str, Value]:
+    """What the items of a handler see of it: `error`, and the status of the run."""
+    if not state.scope:
+        return {}
+    scope: dict[str, Value] = decode(state.scope)
+    if "status" in scope:
+        scope["run"] = {**run.view, "status": scope.pop("status")}
+    return scope
 
 
 def _handed(one: bytes) -> tuple[int, bool, int]:
@@ -235,7 +249,8 @@ async def claimed_items(
         number, place = divmod(index, state.page_size)
         page = await run.host.store.page(run.rid, fan, number)
         prefixes[cs.step.body_block or 0] = path[: end + 1]
-        loop.update({cs.step.as_: page[place], "index": index, "previous": None})
+        previous = await _previous(Results(run.host.store, run.host.blobs, run.rid), cs, fan, index)
+        loop.update({**_scope(run, state), cs.step.as_: page[place], "index": index, "previous": previous})
         chain.append((fan, index, cs))
         position = end + 1
     return prefixes, loop, chain

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from aiflow.plan import CompiledPlan, join
+from aiflow.language.model import join
+from aiflow.plan import CompiledPlan
 from aiflow.store.blobs import BlobStore
 from aiflow.store.records import Record
 from aiflow.store.runs import RunStore

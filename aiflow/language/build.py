@@ -12,12 +12,12 @@ from aiflow.durations import parse_duration
 from aiflow.language.check._inspection import Inspection
 from aiflow.language.check._sites import Site
 from aiflow.language.config import kind_defaults, long_form, modifier_default, with_defaults
-from aiflow.language.model import Retry, Step, Workflow
+from aiflow.language.model import Concurrency, Retry, Step, Workflow
 from aiflow.language.tree import Node
 from aiflow.steps._kind import StepKind
 
 _EACH_ROLES = ("if", "each")
-"""Expressions of an `each` step that are evaluated once, before its items."""
+"""Expressions of an `each` or `until` step that are evaluated once, before its items or passes."""
 
 
 def build(inspection: Inspection) -> Workflow:
@@ -47,6 +47,20 @@ def parse_retry(given: Any) -> Retry | None:
     return Retry(**asked)
 
 
+def parse_concurrency(given: Any) -> Concurrency | None:
+    """`concurrency` of a workflow as written."""
+    if given is None:
+        return None
+    return Concurrency(**({"limit": given} if isinstance(given, int) else given))
+
+
+def _bound(given: Any) -> dict[str, Any]:
+    """`max` as written: a number of passes, or a duration."""
+    if given is None:
+        return {}
+    return {"max": given} if isinstance(given, int) else {"max": 0, "max_ms": parse_duration(given)}
+
+
 class _Builder:
     def __init__(self, inspection: Inspection) -> None:
         self.look = inspection
@@ -71,6 +85,7 @@ class _Builder:
             steps=steps,
             outputs=outputs,
             output_refs=_ids([site for site in self.sites.get(None, []) if site.role == "outputs"]),
+            places={key: look.doc.key_at((key,)) for key in ("outputs", "timeout") if key in data},
             on_error=on_error,
             finally_=finally_,
             budget=None if data.get("budget") is None else float(data["budget"]),
@@ -79,7 +94,10 @@ class _Builder:
             prompts=look.definitions.prompt_sources(),
             files=look.definitions.file_contents(),
             step_ids={name: (node.block, node.sub) for name, node in tree.by_id.items()},
-            block_parents=[None if node is None else (node.block, node.sub) for node in tree.blocks],
+            triggers=data.get("triggers") or [],
+            cancel_on=data.get("cancel_on") or [],
+            concurrency=parse_concurrency(data.get("concurrency")),
+            throttle=data.get("throttle"),
             source=look.doc.text,
         )
 
@@ -103,7 +121,7 @@ class _Builder:
             if_=data.get("if"),
             else_=self._steps(node, "else"),
             each=data.get("each"),
-            as_=node.item_name,
+            as_=node.item_name or "item",
             concurrency=data.get("concurrency") or 10,
             allow_failures=data.get("allow_failures") or 0,
             body_block=node.body_block,
@@ -113,7 +131,14 @@ class _Builder:
             on_timeout=self._handler(node, "on_timeout"),
             repeatable=data.get("repeatable"),
             throttle=data.get("throttle"),
-            lists={word: [self.step(one) for one in nested] for word, nested in node.lists.items() if word in kind.lists},
+            cache_ms=self._cache(kind, data),
+            until=data.get("until"),
+            every_ms=parse_duration(data["every"]) if "every" in data else 0,
+            **_bound(data.get("max")),
+            steps=self._steps(node, "do") or [],
+            branches={name: [self.step(one) for one in nested] for name, nested in node.branches.items()},
+            join=data.get("join") or "all",
+            match=data.get("match"),
             refs=refs,
             body_refs=body_refs,
             prompt=prompt,
@@ -147,6 +172,18 @@ class _Builder:
             given = modifier_default(kind, "timeout", *self.layers)
         return None if given is None else parse_duration(given)
 
+    def _cache(self, kind: StepKind, data: Mapping[str, Any]) -> int | None:
+        """`cache` of the step, else of `defaults` for its kind."""
+        given = data.get("cache")
+        for layer in reversed(self.layers) if given is None else ():
+            options = layer.get(kind.name)
+            if isinstance(options, dict) and options.get("cache") is not None:
+                given = options["cache"]
+                break
+        if given is None or given is False:
+            return None
+        return 0 if given is True else parse_duration(given)
+
     def _retry(self, kind: StepKind, data: Mapping[str, Any]) -> Retry | None:
         given = data.get("retry")
         if given is None:
@@ -156,7 +193,7 @@ class _Builder:
     def _refs(self, node: Node) -> tuple[list[str], list[str]]:
         """`refs` and `body_refs` of `model.Step`."""
         sites = self.sites.get(node.order, [])
-        if not node.has_each:
+        if not node.repeats:
             return _ids(sites), []
         once = [site for site in sites if site.role in _EACH_ROLES]
         return _ids(once), _ids([site for site in sites if site.role not in _EACH_ROLES])

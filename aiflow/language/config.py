@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aiflow.language.vocabulary import LATER_MODIFIERS, MODIFIERS, RETRIED_KINDS
+from aiflow.language.vocabulary import MODIFIERS, RETRIED_KINDS
 from aiflow.steps._kind import StepKind
 
 
@@ -17,10 +17,12 @@ def long_form(kind: StepKind, value: Any, folder: Path) -> dict[str, Any]:
     """
     if kind.whole:
         return dict(value) if isinstance(value, dict) else {}
-    if isinstance(value, dict) and not _map_is_short(kind):
-        return {key: one for key, one in value.items() if key not in kind.lists}
-    if kind.lists and isinstance(value, list):
+    if kind.lists == "cases" and isinstance(value, list):
+        return {"if": [case.get("if", True) if isinstance(case, dict) else True for case in value]}
+    if kind.lists and isinstance(value, (dict, list)):
         return {}
+    if isinstance(value, dict) and not _map_is_short(kind):
+        return dict(value)
     if kind.name == "llm" and isinstance(value, str):
         return {"prompt" if names_prompt(value, folder) else "text": value}
     return {kind.short: value} if kind.short is not None else {}
@@ -46,7 +48,7 @@ def kind_defaults(kind: StepKind, *layers: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(options, dict):
             merged.update(options)
     known = kind.schema.get("properties", {})
-    return {key: one for key, one in merged.items() if key in known or not _is_modifier(key)}
+    return {key: one for key, one in merged.items() if key in known or key not in MODIFIERS}
 
 
 def with_defaults(config: Mapping[str, Any], defaults: Mapping[str, Any], prompt: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,7 +67,3 @@ def modifier_default(kind: StepKind, word: str, *layers: Mapping[str, Any]) -> A
 def _map_is_short(kind: StepKind) -> bool:
     short = kind.short_schema or {}
     return short.get("type") == "object"
-
-
-def _is_modifier(key: str) -> bool:
-    return key in MODIFIERS or key in LATER_MODIFIERS

@@ -23,6 +23,8 @@ from aiflow.steps._kind import StepKind
 from aiflow.steps._registry import kinds
 
 TITLE = "aiflow workflow"
+_OTHER_PARTNERS = ("on_timeout", "else", "concurrency")
+"""Words that may also stand beside something else: a default timeout, a `switch`, a `parallel`."""
 _TEMPLATE = {"type": "string", "pattern": r"\{\{"}
 _FORMATS = ("aiflow-duration", "aiflow-expression", "duration")
 
@@ -69,7 +71,7 @@ def _step(known: Mapping[str, StepKind]) -> dict[str, Any]:
     for kind in known.values():
         properties[kind.name] = {"description": kind.summary, **_examples(kind)}
     choices = [{"if": {"required": [name]}, "then": {"$ref": f"#/definitions/kind-{name}"}} for name in known]
-    partners = {name: [word.partner] for name, word in MODIFIERS.items() if word.partner and name != "on_timeout"}
+    partners = {name: [word.partner] for name, word in MODIFIERS.items() if word.partner and name not in _OTHER_PARTNERS}
     return {
         "type": "object",
         "description": "One kind (what it does) and any modifiers (how it is done).",
@@ -97,8 +99,14 @@ def _kind(kind: StepKind) -> dict[str, Any]:
 
 
 def _value(kind: StepKind) -> dict[str, Any]:
-    if kind.lists:
-        return {"description": kind.summary, **_steps_ref()}
+    match kind.lists:
+        case "list":
+            return {"description": kind.summary, **_steps_ref()}
+        case "branches":
+            return {"description": kind.summary, **kind.schema, **_branches(), "propertyNames": {"pattern": f"^{ID_PATTERN}$"}}
+        case "cases":
+            value = dict(kind.schema["properties"]["value"])
+            return {"description": kind.summary, "if": {"type": "array"}, "then": _conditions(), "else": value, **_examples(kind)}
     if kind.whole:
         return {"description": kind.summary, **kind.schema}
     long = _options(kind, required=True)
@@ -111,6 +119,22 @@ def _value(kind: StepKind) -> dict[str, Any]:
         short["examples"] = ["prompts/summarize.md", "Summarise: {{ inputs.text }}"]
     # The if tells a map from the short form, so that faults inside the map are named.
     return {"description": kind.summary, "if": {"type": "object"}, "then": long, "else": short, **_examples(kind)}
+
+
+def _branches() -> dict[str, Any]:
+    return {"type": "object", "minProperties": 1, "additionalProperties": _steps_ref()}
+
+
+def _conditions() -> dict[str, Any]:
+    """`switch` as a list."""
+    condition = {"type": ["string", "boolean"], "description": "An expression without braces. The last case may have none."}
+    case = {
+        "type": "object",
+        "properties": {"if": condition, "do": _steps_ref()},
+        "required": ["do"],
+        "additionalProperties": False,
+    }
+    return {"type": "array", "minItems": 1, "items": case}
 
 
 def _options(kind: StepKind, *, required: bool) -> dict[str, Any]:
@@ -137,6 +161,8 @@ def _word(name: str, word: Word) -> dict[str, Any]:
         made: dict[str, Any] = _steps_ref()
     elif name in ("on_error", "on_timeout"):
         made = {"anyOf": [{"enum": ["continue", "stop"]}, _steps_ref()]}
+    elif name == "cases":
+        made = _branches()
     elif name in ("id", "as"):
         made = {"type": "string", "pattern": f"^{ID_PATTERN}$"}
     else:

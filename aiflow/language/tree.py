@@ -26,10 +26,11 @@ class Node:
         kind: None when the step has no kind that is known.
         id: as written when it is a text, else None.
         label, sub, block, body_block: see `model.Step`.
-        role: the list it stands in: `steps`, `do`, `else`, `on_error`, `on_timeout`, `finally`.
+        role: the list it stands in: `steps`, `do`, `branch`, `else`, `on_error`, `on_timeout`, `finally`.
+        branch: with role `branch`, the name of the branch or case.
         parent: the step around it.  siblings: all steps of its list.  index: place among them, from 0.
         order: place in the text, from 0.
-        lists: its nested lists by the word before them.
+        lists: its nested lists by the word before them.  branches: those of a `parallel` or `switch`, by name.
         meant: modifiers that unknown keys of the step probably stand for, filled in by the shape checks.
     """
 
@@ -45,8 +46,10 @@ class Node:
     sub: str = ""
     block: int = 0
     body_block: int | None = None
+    branch: str = ""
     siblings: list[Node] = field(default_factory=list)
     lists: dict[str, list[Node]] = field(default_factory=dict)
+    branches: dict[str, list[Node]] = field(default_factory=dict)
     meant: set[str] = field(default_factory=set)
 
     @property
@@ -54,8 +57,20 @@ class Node:
         return "each" in self.data
 
     @property
+    def repeats(self) -> bool:
+        """Whether its body runs more than once, in a block of its own."""
+        return "each" in self.data or "until" in self.data
+
+    @property
+    def else_in_body(self) -> bool:
+        """Whether its `else` is what a `switch` does without a case, once per item; else it belongs to its `if`."""
+        return self.kind is not None and self.kind.lists == "cases" and "if" not in self.data
+
+    @property
     def item_name(self) -> str:
-        """The name of the item of its `each`."""
+        """The name of the item of its `each`; empty without one."""
+        if not self.has_each:
+            return ""
         name = self.data.get("as", "item")
         return name if isinstance(name, str) else "item"
 
@@ -79,7 +94,7 @@ class Tree:
         steps, on_error, finally_: the lists at the top.
         nodes: every step in the order of the text.
         by_id: the first step with each id.
-        blocks: for each block None (the root) or the `each` step whose body it is.
+        blocks: for each block None (the root) or the step with `each` or `until` whose body it is.
     """
 
     steps: list[Node] = field(default_factory=list)
@@ -94,6 +109,7 @@ class Tree:
         yield from (self.steps, self.on_error, self.finally_)
         for node in self.nodes:
             yield from node.lists.values()
+            yield from node.branches.values()
 
 
 def plant(data: Any) -> Tree:
@@ -117,68 +133,90 @@ class _Growth:
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
 
-    def list_at(self, steps: Any, path: Path, role: str, parent: Node | None, prefix: str, block: int) -> list[Node]:
+    def list_at(
+        self, steps: Any, path: Path, role: str, parent: Node | None, prefix: str, block: int, branch: str = ""
+    ) -> list[Node]:
         """The steps of one list, nested ones included. `prefix`: sub of what is around it within its block."""
         if not isinstance(steps, list):
             return []
         found: list[Node] = []
         for index, data in enumerate(steps):
             if isinstance(data, dict) and data:
-                self._step(data, (*path, index), role, parent, prefix, block, index, found)
+                node = Node((*path, index), data, kind_of(data), role, parent, index, len(self.tree.nodes), block=block)
+                node.siblings, node.branch = found, branch
+                self._step(node, prefix)
         return found
 
-    def _step(
-        self, data: dict[str, Any], path: Path, role: str, parent: Node | None, prefix: str, block: int, index: int,
-        siblings: list[Node],
-    ) -> None:  # fmt: skip
-        tree = self.tree
-        kind = kind_of(data)
-        node = Node(path, data, kind, role, parent, index, len(tree.nodes), block=block, siblings=siblings)
-        siblings.append(node)
+    def _step(self, node: Node, prefix: str) -> None:
+        tree, kind = self.tree, node.kind
+        node.siblings.append(node)
         tree.nodes.append(node)
-        given = data.get("id")
+        given = node.data.get("id")
         node.id = given if isinstance(given, str) else None
-        node.label = node.id or f"{kind.name if kind else 'step'}@{index + 1}"
-        node.sub = f"{prefix}.{node.label}" if prefix else node.label
+        node.label = node.id or f"{kind.name if kind else 'step'}@{node.index + 1}"
+        node.sub = _join(prefix, node.label)
         if node.id is not None:
             tree.by_id.setdefault(node.id, node)
         self._nested(node)
 
     def _nested(self, node: Node) -> None:
         inner, prefix = node.block, node.sub
-        if node.has_each:
+        if node.repeats:
             self.tree.blocks.append(node)
             inner, prefix = len(self.tree.blocks) - 1, ""
             node.body_block = inner
         for word, path, steps in nested_lists(node):
-            if word == "else":
-                where, start = node.block, f"{node.sub}.else"
+            if word == "branch":
+                name = branch_name(node, path)
+                node.branches[name] = self.list_at(steps, path, word, node, _join(prefix, name), inner, name)
+            elif word == "else" and not node.else_in_body:
+                node.lists[word] = self.list_at(steps, path, word, node, f"{node.sub}.else", node.block)
             else:
-                named = word in ("on_error", "on_timeout")
-                where, start = inner, _join(prefix, word) if named else prefix
-            node.lists[word] = self.list_at(steps, path, word, node, start, where)
+                start = prefix if word == "do" else _join(prefix, word)
+                node.lists[word] = self.list_at(steps, path, word, node, start, inner)
 
 
 def nested_lists(node: Node) -> Iterator[tuple[str, Path, Any]]:
-    """The nested lists of a step in the order of the text: word, path, value."""
+    """The nested lists of a step in the order of the text: role of their steps, path, value."""
     for key, value in node.data.items():
         if key in ("else", "on_error", "on_timeout"):
             if isinstance(value, list):
                 yield key, (*node.path, key), value
-        elif node.kind is not None and key == node.kind.name and node.kind.lists:
-            yield from _kind_lists(node, value)
+        elif node.kind is None or not node.kind.lists:
+            continue
+        elif key == "cases" and node.kind.lists == "cases":
+            yield from _named(value, (*node.path, key))
+        elif key == node.kind.name:
+            yield from _kind_lists(node.kind, value, (*node.path, key))
 
 
-def _kind_lists(node: Node, value: Any) -> Iterator[tuple[str, Path, Any]]:
-    assert node.kind is not None
-    path = (*node.path, node.kind.name)
-    if isinstance(value, list):
-        word = node.kind.short or next(iter(node.kind.lists))
-        yield word, path, value
-    elif isinstance(value, dict):
-        for word in value:
-            if word in node.kind.lists:
-                yield word, (*path, word), value[word]
+def branch_name(node: Node, path: Path) -> str:
+    """The name of a branch by the path of its list: its key, or the number of its case, from 1."""
+    if path[-1] == "do":
+        return str(int(path[-2]) + 1)
+    return case_text(path[-1])
+
+
+def case_text(key: Any) -> str:
+    """A key of `cases` as it is compared: `true`, `1`, `invoice`."""
+    return str(key).lower() if isinstance(key, bool) or key is None else str(key)
+
+
+def _kind_lists(kind: StepKind, value: Any, path: Path) -> Iterator[tuple[str, Path, Any]]:
+    if kind.lists == "list":
+        yield "do", path, value
+    elif kind.lists == "branches":
+        yield from _named(value, path)
+    elif isinstance(value, list):
+        for index, case in enumerate(value):
+            if isinstance(case, dict):
+                yield "branch", (*path, index, "do"), case.get("do")
+
+
+def _named(value: Any, path: Path) -> Iterator[tuple[str, Path, Any]]:
+    if isinstance(value, dict):
+        for name, steps in value.items():
+            yield "branch", (*path, name), steps
 
 
 def _join(prefix: str, word: str) -> str:

@@ -16,6 +16,9 @@ ID_PATTERN = "[a-z][a-z0-9_]{0,63}"
 RATE_PATTERN = r"[1-9][0-9]*/(s|min|h|d)"
 """Form of a rate, e.g. `60/min`."""
 
+PERCENT_PATTERN = r"^([0-9]{1,2}(\.[0-9]+)?|100(\.0+)?)\s*%$"
+"""Form of a part of all items, e.g. `5%`."""
+
 STEPS: Mapping[str, Any] = {"type": "array", "items": {"$ref": "#/definitions/step"}, "minItems": 1}
 DURATION: Mapping[str, Any] = {"type": "string", "format": "aiflow-duration", "examples": ["30s", "5m", "1h30m", "3d"]}
 BARE: Mapping[str, Any] = {"type": "string", "format": "aiflow-expression"}
@@ -39,6 +42,34 @@ RETRY: Mapping[str, Any] = {
             "additionalProperties": False,
         },
     ]
+}
+
+TRIGGER: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "event": {
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+            "description": "The name of an event, or several.",
+            "examples": ["user.signed_up"],
+        },
+        "cron": {
+            "type": "string",
+            "description": "Minute, hour, day, month, weekday.",
+            "examples": ["0 9 * * *", "*/15 * * * *", "0 8 * * 1-5"],
+        },
+        "timezone": {"type": "string", "description": "Of `cron`, IANA name. Default UTC.", "examples": ["Europe/Paris"]},
+        "catch_up": {"type": "boolean", "description": "Make up for times that were missed. Default false."},
+        "webhook": {"type": "string", "pattern": "^/", "description": "The path of the request.", "examples": ["/articles"]},
+        "method": {"enum": ["POST", "PUT", "PATCH", "GET", "DELETE"], "description": "Of the request. Default POST."},
+        "secret": {
+            "type": "string",
+            "description": "The key that signs the request (HMAC).",
+            "examples": ["{{ secrets.WEBHOOK_KEY }}"],
+        },
+        "if": {**BARE, "description": "Start only then, with the incoming `event`."},
+        "inputs": {"type": "object", "description": "The inputs of the run. Default: from `event.data`, by name."},
+    },
+    "additionalProperties": False,
 }
 
 
@@ -94,19 +125,69 @@ MODIFIERS: Mapping[str, Word] = {
     ),
     "concurrency": Word(
         {"type": "integer", "minimum": 1},
-        "Items at the same time. Default 10; with 1 in order, and `previous` is the output of the item before.",
+        "Items (or branches of `parallel`) at the same time. Default 10; with 1 in order, and `previous` is the output of the "
+        "item before.",
         wants="a whole number from 1",
         write="4",
         partner="each",
         names="`concurrency` says how many items of an `each` run at the same time",
     ),
     "allow_failures": Word(
-        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*%$"}]},
+        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": PERCENT_PATTERN}]},
         "Items of the `each` that may fail: a number, or a part such as 5%. Default 0.",
         wants="a number of items, or a part such as 5%",
         write="5%",
         partner="each",
         names="`allow_failures` says how many items of an `each` may fail",
+    ),
+    "until": Word(
+        BARE,
+        "The step again until this is true, asked after each pass; `result` is the output of the pass. Output: that of the last.",
+        wants="an expression",
+        write="result.done",
+        examples=("result.done",),
+    ),
+    "every": Word(
+        DURATION,
+        "Pause between the passes of `until`. Default: none.",
+        wants="a duration such as 30s, 5m or 2h",
+        write="30s",
+        partner="until",
+        names="`every` is the pause between the passes of an `until`",
+    ),
+    "max": Word(
+        {"anyOf": [{"type": "integer", "minimum": 1}, DURATION]},
+        "Passes of `until` at most, or the time in which they may begin; then the error `max_repeats`. Default 100.",
+        wants="a number of passes, or a duration such as 30s, 5m or 2h",
+        write="10",
+        partner="until",
+        names="`max` bounds the passes of an `until`",
+    ),
+    "cases": Word(
+        {"type": "object", "minProperties": 1},
+        "The steps for each value of `switch`; keys are compared as text.",
+        wants="a map of values and lists of steps",
+        write="{invoice: [...]}",
+        partner="switch",
+        names="`cases` has the steps for each value of a `switch`",
+    ),
+    "join": Word(
+        {"enum": ["all", "first"]},
+        "`all` (default): every branch of `parallel` must succeed; `first`: the first that succeeds wins, the others are "
+        "cancelled.",
+        wants="`all` or `first`",
+        write="first",
+        partner="parallel",
+        names="`join` says which branches of a `parallel` must succeed",
+    ),
+    "match": Word(
+        BARE,
+        "Which event is meant: an expression with the incoming `event`.",
+        wants="an expression with `event`",
+        write="event.data.id == inputs.id",
+        partner="wait_for",
+        names="`match` says which event a `wait_for` takes",
+        examples=("event.data.order_id == inputs.order_id",),
     ),
     "with": Word(VALUES, "The data handed over: prompt variables, arguments, environment of the shell.", wants="a map of values"),
     "output": Word({}, "Reshapes what the step hands on; `result` is what it gave."),
@@ -139,6 +220,13 @@ MODIFIERS: Mapping[str, Word] = {
         write="60/min",
         examples=("60/min", "openai"),
     ),
+    "cache": Word(
+        {"anyOf": [{"type": "boolean"}, DURATION]},
+        "Reuse the result of an equal call of an earlier run: true, or for how long. Only for steps that are `repeatable`.",
+        wants="true, false, or a duration such as 30d",
+        write="30d",
+        examples=("30d",),
+    ),
 }
 """Modifiers of a step, in the order of the documentation."""
 
@@ -157,6 +245,66 @@ TOP: Mapping[str, Word] = {
     "timeout": Word(DURATION, "Of the whole run.", wants="a duration such as 30s, 5m or 2h", write="2h"),
     "budget": Word(
         {"type": "number", "minimum": 0}, "Dollars that models may cost in this run.", wants="a number of dollars", write="5.00"
+    ),
+    "triggers": Word(
+        {"type": "array", "items": TRIGGER, "minItems": 1},
+        "What starts a run besides the command line: events, times, webhooks.",
+        wants="a list of triggers",
+        write="[{event: user.signed_up}]",
+        examples=([{"event": "user.signed_up"}], [{"cron": "0 9 * * *", "timezone": "Europe/Paris"}]),
+    ),
+    "cancel_on": Word(
+        {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "properties": {
+                    "event": {"type": "string", "description": "The name of the event."},
+                    "match": {**BARE, "description": "Which event is meant, with the incoming `event`."},
+                },
+                "required": ["event"],
+                "additionalProperties": False,
+            },
+        },
+        "An incoming event that matches cancels the run, wherever it is. `finally` still runs.",
+        wants="a list of {event, match}",
+        write="[{event: order.placed, match: event.data.user_id == inputs.user_id}]",
+    ),
+    "concurrency": Word(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1},
+                {
+                    "type": "object",
+                    "properties": {
+                        "limit": {"type": "integer", "minimum": 1, "description": "Runs at the same time."},
+                        "key": {
+                            **BARE,
+                            "description": "The limit holds for each value of this expression.",
+                            "examples": ["inputs.user_id"],
+                        },
+                        "overflow": {
+                            "enum": ["queue", "skip", "replace", "fail"],
+                            "description": "What happens to a run that is one too many. queue (default): it waits; skip: it ends "
+                            "as `skipped`; replace: the oldest is cancelled; fail: it fails with `concurrency`.",
+                        },
+                    },
+                    "required": ["limit"],
+                    "additionalProperties": False,
+                },
+            ]
+        },
+        "Runs of this workflow at the same time.",
+        wants="a number of runs, or a map {limit, key, overflow}",
+        write="{limit: 1, overflow: skip}",
+    ),
+    "throttle": Word(
+        {"type": "string"},
+        "Starts of runs per time: 60/min, or a limit of aiflow.yaml.",
+        wants="a rate such as 60/min, or the name of a limit in aiflow.yaml",
+        write="60/min",
+        examples=("60/min",),
     ),
     "defaults": Word(
         {"type": "object"},
@@ -178,11 +326,8 @@ KIND_ORDER = (
 ).split()
 """Kinds in the order of the documentation."""
 
-LATER_KINDS = frozenset("email wait_for approve call emit parallel switch".split())
-LATER_MODIFIERS = frozenset("until every max cache match cases join".split())
-LATER_TOP = frozenset("triggers cancel_on concurrency throttle".split())
 LATER_OPTIONS: Mapping[str, frozenset[str]] = {"llm": frozenset({"tools", "max_turns"})}
-"""Keys of the language that this version refuses with `not-yet`. A kind that is in the registry is never refused."""
+"""Options of the language that this version refuses with `not-yet`."""
 
 ONE_OF: Mapping[str, tuple[tuple[str, ...], bool]] = {
     "llm": (("prompt", "text"), False),

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from aiflow.errors import SpecError
 from aiflow.language.check import Inspection, check_all
+from aiflow.language.check.project import project_problems
 from aiflow.language.definitions import Definitions
 from aiflow.language.load import Document, decode_source, read_document
-from aiflow.language.model import Workflow
+from aiflow.language.model import Workflow, walk_paths
 from aiflow.language.problems import Problem
 from aiflow.language.tree import plant
 from aiflow.settings import Settings
+from aiflow.steps._registry import kinds
 
 
 def load_workflow(path: Path, settings: Settings) -> Workflow:
@@ -25,6 +27,22 @@ def load_workflow(path: Path, settings: Settings) -> Workflow:
     from aiflow.language.build import build
 
     return build(look)
+
+
+def load_runnable(path: Path, settings: Settings) -> Workflow:
+    """`load_workflow`, for a run.
+
+    Raises: SpecError: also for what this version checks but cannot run yet.
+    """
+    workflow = load_workflow(path, settings)
+    problems = [
+        Problem(workflow.file, step.line, step.column, f"`{step.kind}` cannot run in this version yet", "not-yet")
+        for _, step in walk_paths(workflow)
+        if kinds()[step.kind].later
+    ]
+    if problems:
+        raise SpecError(problems)
+    return workflow
 
 
 def check_workflow(path: Path, settings: Settings) -> list[Problem]:
@@ -50,7 +68,7 @@ def _look_at(path: Path, settings: Settings) -> tuple[Inspection | None, list[Pr
     if document is None:
         return None, faults
     look = inspect(document, path, settings)
-    return look, _merged(faults, look.problems)
+    return look, _merged(faults, [*look.problems, *project_problems(settings)])
 
 
 def inspect(document: Document, path: Path, settings: Settings) -> Inspection:

@@ -57,6 +57,10 @@ class Tree:
     fatal: bool = False
 
 
+PARSER_DEPTH = "nesting depth"
+"""In what libyaml says when brackets are nested deeper than it looks ahead (1,000; since PyYAML 6.0.4)."""
+
+
 class _Limit(Exception):
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
@@ -71,7 +75,13 @@ def build_tree(text: str) -> Tree:
             if not builder.take(event):
                 break
     except yaml.MarkedYAMLError as error:
-        tree.error, tree.root = error, None
+        tree.root = None
+        if PARSER_DEPTH in str(error.problem):
+            start = error.problem_mark.index if error.problem_mark else 0
+            tree.faults.append(_too_deep(start))
+            tree.fatal = True
+        else:
+            tree.error = error
     except _Limit as limit:
         tree.faults.append(limit.fault)
         tree.root, tree.fatal = None, True
@@ -161,8 +171,7 @@ class _Builder:
             hint = "aliases count as often as they are used; move data into files, or split the workflow with `call`"
             raise _Limit(Fault(start, start + 1, message, "too-many-values", hint))
         if len(self.open) + height > MAX_DEPTH:
-            message = f"nested deeper than {MAX_DEPTH} levels"
-            raise _Limit(Fault(start, start + 1, message, "too-deep", "split the workflow with `call`"))
+            raise _Limit(_too_deep(start))
 
     def attach(self, node: Node) -> None:
         if not self.open:
@@ -186,6 +195,10 @@ class _Builder:
         inside = node.items if node.kind == "list" else [part for pair in node.pairs for part in pair]
         node.count = 1 + sum(part.count for part in inside)
         node.height = 1 + max((part.height for part in inside), default=0)
+
+
+def _too_deep(start: int) -> Fault:
+    return Fault(start, start + 1, f"nested deeper than {MAX_DEPTH} levels", "too-deep", "split the workflow with `call`")
 
 
 def _style(event: Any) -> str | None:

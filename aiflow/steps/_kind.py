@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from aiflow.models.calls import Usage as Usage
 from aiflow.values import Value
@@ -120,7 +120,7 @@ class StepKind:
     Attributes:
         name: the key in the YAML.
         summary: one sentence, shown in editors and docs.
-        run: the work. None for kinds that only hold lists of steps (`do`).
+        run: the work. None for kinds that hold lists of steps, and for those that this version checks but cannot run yet.
         short: the option that the short form (`http: URL`) stands for, or None when only a map is possible.
         short_schema: JSON Schema of the short form, when it is not the schema of that option.
         schema: JSON Schema (draft 2020-12 and draft-07 both) of the long form: an object with `properties`; the loader adds
@@ -129,7 +129,8 @@ class StepKind:
         fixed: options that may not contain templates and are handed over as written (paths of definitions, schemas, scripts).
         bare: options that hold bare expressions (evaluated to their value): `assert.that`.
         whole: the config is one map of values (`set`): keys are the user's own, everything is rendered.
-        lists: options that hold lists of steps (`do`).
+        lists: how steps stand inside it: "list" (`do`), "branches" (`parallel`: name -> list), "cases" (`switch`: case -> list,
+               or a list of {if, do}); "" when none do.
         pure: computed again after a crash instead of checkpointed alone (no effect, deterministic).
         repeatable: may an attempt of unknown outcome be made again? A bool, or asked with the rendered config.
         transient_only: a plain `retry: 3` retries only transient errors.
@@ -148,7 +149,7 @@ class StepKind:
     fixed: frozenset[str] = frozenset()
     bare: frozenset[str] = frozenset()
     whole: bool = False
-    lists: frozenset[str] = frozenset()
+    lists: Literal["", "list", "branches", "cases"] = ""
     pure: bool = False
     repeatable: bool | Callable[[Mapping[str, Value]], bool] = True
     transient_only: bool = False
@@ -156,3 +157,8 @@ class StepKind:
     output_schema: Mapping[str, Any] | Callable[[Mapping[str, Value]], Mapping[str, Any] | None] | None = None
     errors: tuple[str, ...] = ()
     example: str = ""
+
+    @property
+    def later(self) -> bool:
+        """Whether this version can check it and not run it."""
+        return self.run is None and not self.lists

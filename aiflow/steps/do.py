@@ -15,7 +15,7 @@ KIND = StepKind(
         },
         "required": ["do"],
     },
-    lists=frozenset({"do"}),
+    lists="list",
     pure=True,
     example="- do:\n    - set: {greeting: hello}\n    - set: {answer: 42}\n  on_error: continue\n",
 )

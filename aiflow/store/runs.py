@@ -77,7 +77,7 @@ class Move:
 @dataclass(slots=True)
 class Fan:
     """A fan-out to be started. `next`: first item never handed out; `finished`: items that are done already.
-    `deadline_ms`: the frame is woken then, done or not; 0 for never."""
+    `deadline_ms`: the frame is woken then, done or not; 0 for never. `scope`: names that its items see besides, JSON or ""."""
 
     path: str
     total: int
@@ -90,6 +90,7 @@ class Fan:
     generation: int
     actor: str
     deadline_ms: int
+    scope: bytes = b""
 
 
 @dataclass(slots=True)
@@ -106,6 +107,7 @@ class FanState:
     lanes: int
     page_size: int
     generation: int
+    scope: bytes = b""
 
 
 class RunStore:
@@ -171,7 +173,7 @@ class RunStore:
         args = (
             move.epoch, move.sequence, move.cursor, *move.usage, move.rid, move.path, worker, actor, lane,
             fan.path, fan.total, fan.next, fan.finished, fan.allowed, fan.concurrency, fan.lanes, fan.page_size,
-            fan.generation, fan.actor, fan.deadline_ms, len(move.records) // 2,
+            fan.generation, fan.actor, fan.deadline_ms, fan.scope, len(move.records) // 2,
         )  # fmt: skip
         return self._time(await self.commit.call("fan_out", keys, (*args, *move.records)))
 
@@ -196,6 +198,14 @@ class RunStore:
             retention_ms, worker, move.journal, len(move.records) // 2,
         )  # fmt: skip
         return self._time(await self.commit.call("finish_run", keys, (*args, *move.records)))
+
+    async def stop_run(self, move: Move) -> int:
+        """An item ends its run: every other frame is void, and the root goes on at `move.cursor`."""
+        keys = (
+            self.keys.ns, self.keys.run(move.rid), self.keys.results(move.rid), self.keys.log(move.rid), move.fence,
+        )  # fmt: skip
+        args = (move.epoch, move.rid, move.cursor, *move.usage, move.journal, len(move.records) // 2)
+        return self._time(await self.commit.call("stop_run", keys, (*args, *move.records)))
 
     async def give_up(self, claim: Claim, worker: str, error: dict[str, Any], retention_ms: int) -> None:
         """Fail the run of a claim with an error of our own making; its cursor stays where it is."""
@@ -271,11 +281,11 @@ class RunStore:
 
     async def fan_state(self, rid: str, path: str) -> FanState | None:
         """Counters of a fan-out, or None when there is none."""
-        v = await self.read("HMGET", self.keys.fan(rid, path), "n", "x", "k", "b", "a", "c", "s", "L", "z", "g")
+        v = await self.read("HMGET", self.keys.fan(rid, path), "n", "x", "k", "b", "a", "c", "s", "L", "z", "g", "S")
         if v[0] is None:
             return None
-        n, x, k, b, a, c, s, lanes, z, g = (int(one or 0) for one in v)
-        return FanState(n, x, k, b, a, c, s == 1, lanes, z, g)
+        n, x, k, b, a, c, s, lanes, z, g = (int(one or 0) for one in v[:-1])
+        return FanState(n, x, k, b, a, c, s == 1, lanes, z, g, v[-1] or b"")
 
     async def stop_fan(self, rid: str, path: str) -> None:
         """Let nothing new begin in a fan-out that its frame has given up."""

@@ -925,3 +925,119 @@ async def test_outputs_see_results_from_before_a_wait(run: Run) -> None:
         """
     )
     assert (info.status, info.outputs) == ("ok", {"first": 7, "many": [1, 2, 3], "status": "ok"})
+
+
+async def test_stop_inside_an_item_still_does_what_is_to_be_done_at_the_end(run: Run, project: Project) -> None:
+    info = await run(
+        """
+        steps:
+          - id: outer
+            each: [1, 2]
+            concurrency: 1
+            do:
+              - id: before
+                python: work:echo
+                with: {value: "{{ item }}"}
+              - each: [10, 20, 30]
+                as: inner
+                do:
+                  - if: inner == 20
+                    stop: {reason: enough, outputs: {at: "{{ item }}-{{ inner }}"}}
+                  - wait: 1h
+          - python: work:echo
+        finally:
+          - wait: 20ms
+          - id: end
+            each: [1, 2]
+            python: work:echo
+            with: {value: "{{ run.status }}"}
+        """
+    )
+    assert (info.status, info.outputs) == ("stopped", {"at": "1-20"})
+    assert project.counts() == {"outer[0].before": 1, "finally.end[0]": 1, "finally.end[1]": 1}
+    records = project.records(info.run_id)
+    assert [records[f"finally.end[{n}]"].output for n in (0, 1)] == ["stopped", "stopped"]
+    assert records["outer[0].do@2[1].stop@1"].finished
+    await until(lambda: not project.held(), "lanes")
+    await project.assert_at_rest(info.run_id)
+
+
+async def test_previous_reaches_the_steps_inside_an_item(run: Run) -> None:
+    info = await run(
+        """
+        steps:
+          - id: sums
+            each: [1, 2, 3, 4]
+            concurrency: 1
+            do:
+              - if: item == 3
+                wait: 20ms
+              - if: true
+                do:
+                  - set: {n: "{{ (previous.n if previous else 0) + item }}"}
+        outputs: {all: "{{ steps.sums.output | map(attribute='n') | list }}"}
+        """
+    )
+    assert info.outputs == {"all": [1, 3, 6, 10]}
+
+
+async def test_items_in_handlers_see_the_error_and_the_status_of_the_run(run: Run, project: Project) -> None:
+    info = await run(
+        """
+        steps:
+          - python: work:broken
+            on_error:
+              - id: tell
+                each: [a, b]
+                do:
+                  - wait: 20ms
+                  - id: inner
+                    each: [1]
+                    as: n
+                    python: work:echo
+                    with: {value: "{{ item }} {{ n }} {{ error.type }} {{ run.status }}"}
+          - fail: {message: enough, type: mine}
+        on_error:
+          - id: told
+            each: [1]
+            python: work:echo
+            with: {value: "{{ error.type }} {{ run.status }}"}
+        finally:
+          - wait: 20ms
+          - id: end
+            each: [1]
+            do:
+              - wait: 20ms
+              - id: last
+                python: work:echo
+                with: {value: "{{ error.type }} {{ run.status }}"}
+        """
+    )
+    assert (info.status, info.error and info.error["type"]) == ("failed", "mine")
+    records = project.records(info.run_id)
+    assert records["python@1.on_error.tell[1].inner[0]"].output == "b 1 python_error running"
+    assert records["on_error.told[0]"].output == "mine failed"
+    assert records["finally.end[0].last"].output == "mine failed"
+
+
+async def test_waiting_for_a_throttle_is_no_time_of_the_step(run: Run, project: Project) -> None:
+    info = await run(
+        """
+        steps:
+          - id: one
+            each: [1, 2, 3, 4, 5, 6, 7, 8]
+            throttle: 5/s
+            timeout: 250ms
+            python: work:echo
+          - id: block
+            each: [1, 2, 3, 4, 5, 6, 7, 8]
+            throttle: "{{ 5 }}/s"
+            do:
+              - python: work:echo
+        """
+    )
+    assert info.status == "ok", info.error
+    records = project.records(info.run_id)
+    for fan in ("one", "block"):
+        ends = sorted(records[f"{fan}[{n}]"].finished for n in range(8))
+        assert ends[7] - ends[0] >= 590, fan  # five at once, the others 200 ms apart

@@ -35,7 +35,7 @@ def load(tmp_path: Path) -> Load:
 def every(steps: list[Step]) -> Iterator[Step]:
     for step in steps:
         yield step
-        for nested in [*step.lists.values(), step.else_ or []]:
+        for nested in [step.steps, *step.branches.values(), step.else_ or []]:
             yield from every(nested)
         for handler in (step.on_error, step.on_timeout):
             if isinstance(handler, list):
@@ -89,7 +89,6 @@ def test_paths_and_blocks(load: Load) -> None:
         "set@2": (0, "on_error.set@2"),
         "clean": (0, "finally.clean"),
     }
-    assert workflow.block_parents == [None, (0, "docs"), (1, "facts")]
     assert workflow.step_ids["note"] == (2, "on_error.note")
     assert {step.label: step.body_block for step in every(workflow.steps) if step.each is not None} == {"docs": 1, "facts": 2}
 

@@ -19,7 +19,7 @@ def _workflow() -> Workflow:
             _step("files", "found", config={"pattern": "*.md"}),
             _step(
                 "do", "docs", each="steps.found.output", as_="doc", allow_failures="25%", concurrency=4,
-                lists={"do": [_step("read", "text", config={"from": "{{ doc.path }}"})]},
+                steps=[_step("read", "text", config={"from": "{{ doc.path }}"})],
             ),
             _step(
                 "http", "call", config={"url": "https://x.example", "method": "POST"}, if_="inputs.n > 3",

@@ -25,7 +25,7 @@ profiles:
 defaults:
   llm: {model: fast, cache: 30d}
 limits:
-  openai: {rate: 500/min, at_once: 20}
+  openai: {rate: 500/min}
 stores:
   artifacts: ./out
 network: {allow: [10.0.0.0/8, 127.0.0.1]}
@@ -62,7 +62,7 @@ def test_the_project_file(tmp_path: Path) -> None:
         "anthropic/claude-sonnet-4-5", {"max_tokens": 4000}, {"input": 3, "output": 15.0}
     )
     assert found.defaults == {"llm": {"model": "fast", "cache": "30d"}}
-    assert found.limits == {"openai": {"rate": "500/min", "at_once": 20}}
+    assert found.limits == {"openai": {"rate": "500/min"}}
     assert found.artifacts == str(tmp_path / "out")
     assert found.network_allow == ("10.0.0.0/8", "127.0.0.1")
     assert (found.lease_ms, found.retention_ms) == (20_000, 7 * 86_400_000)
@@ -130,7 +130,7 @@ def test_faults_in_the_environment_name_the_variable_or_value(tmp_path: Path, na
         ("limits:\n  a: {rat: 1/s}\n", "aiflow.yaml:2:7: unknown key `rat` [unknown-key]\n    did you mean `rate`?"),
         ("limits:\n  a: {rate: 500}\n", "aiflow.yaml:2:13: `500` is not a rate [rate]"),
         ("limits:\n  a: {rate: 5/month}\n", "aiflow.yaml:2:13: `5/month` is not a rate [rate]"),
-        ("limits:\n  a: {at_once: 0}\n", "aiflow.yaml:2:16: `at_once` must be a whole number of at least 1"),
+        ("limits:\n  a: {at_once: 5}\n", "aiflow.yaml:2:7: `at_once` is not available in this version yet [not-yet]"),
         ("lease: 10\n", "aiflow.yaml:1:8: `10` has no unit"),
         ("lease: 10ms\n", "aiflow.yaml:1:8: `lease` must be at least 1000 ms"),
         ("durability: yes\n", "aiflow.yaml:1:13: `durability` must be one of `standard`, `always`"),

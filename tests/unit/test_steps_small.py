@@ -91,7 +91,7 @@ def test_every_kind_is_described(name: str) -> None:
     jsonschema.Draft7Validator.check_schema(dict(kind.schema))
     assert kind.summary.endswith(".")
     assert kind.short is None or kind.short in kind.schema["properties"]
-    assert {*kind.fixed, *kind.bare, *kind.lists} <= kind.schema["properties"].keys()
+    assert {*kind.fixed, *kind.bare} <= kind.schema["properties"].keys()
     for option in kind.schema["properties"].values():
         assert option["description"]
         for example in option.get("examples", []):

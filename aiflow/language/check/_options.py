@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from aiflow.language.check._fit import has_type, misfits
 from aiflow.language.check._inspection import Inspection
 from aiflow.language.check._shape_words import hint_for_kind, say_misfit, unknown_option
-from aiflow.language.check._words import flow, nearest, said
+from aiflow.language.check._words import did_you_mean, flow, nearest, said
 from aiflow.language.config import kind_defaults
 from aiflow.language.tree import Node, Path
-from aiflow.language.vocabulary import LATER_KINDS, LATER_MODIFIERS, LATER_OPTIONS, MODIFIERS, ONE_OF, Word
+from aiflow.language.vocabulary import ID_PATTERN, LATER_OPTIONS, MODIFIERS, ONE_OF, Word
 from aiflow.steps._kind import StepKind
 from aiflow.steps._registry import kinds
+
+_CASE = "- if: inputs.urgent\n          do:\n            - ..."
+_NAME = re.compile(ID_PATTERN)
 
 
 def step_list(look: Inspection, steps: Any, path: Path, word: str) -> None:
@@ -39,7 +43,7 @@ def step_list(look: Inspection, steps: Any, path: Path, word: str) -> None:
 def no_list(look: Inspection, steps: Any, path: Path, word: str) -> None:
     if isinstance(steps, dict) and steps:
         key, value = next(iter(steps.items()))
-        if any(one in kinds() or one in MODIFIERS or one in LATER_KINDS for one in steps):
+        if any(one in kinds() or one in MODIFIERS for one in steps):
             look.at_value(
                 path,
                 f"`{word}` must be a list of steps, this is one step",
@@ -63,11 +67,14 @@ def no_list(look: Inspection, steps: Any, path: Path, word: str) -> None:
 def check_kind(look: Inspection, node: Node, kind: StepKind) -> None:
     """What a step writes behind the key of its kind."""
     path, value = (*node.path, kind.name), node.data[kind.name]
-    if kind.lists and not isinstance(value, dict):
+    if kind.lists == "list":
         step_list(look, value, path, kind.name)
         return
-    if kind.lists and not any(word in value for word in kind.lists):
-        no_list(look, value, path, kind.name)
+    if kind.lists == "branches":
+        _branches(look, value, path)
+        return
+    if kind.lists == "cases" and isinstance(value, list):
+        _conditions(look, value, path)
         return
     if kind.whole:
         if not isinstance(value, dict):
@@ -78,6 +85,42 @@ def check_kind(look: Inspection, node: Node, kind: StepKind) -> None:
         _options(look, node, kind, value, path)
     else:
         _short(look, kind, value, path)
+
+
+def _branches(look: Inspection, value: Any, path: Path) -> None:
+    """`parallel`: name -> steps."""
+    if not isinstance(value, dict) or not value:
+        hint = "write: parallel:\n        left:\n          - ...\n        right:\n          - ..."
+        message = f"`parallel` must be a map of branches, each a list of steps, this is {said(value)}"
+        look.at_value(path, message, "wrong-type", hint)
+        return
+    for name, steps in value.items():
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            hint = "a name begins with a small letter; then small letters, digits and _ (64 at most)"
+            look.at_key((*path, name), f"`{name}` cannot be the name of a branch", "bad-id", hint)
+        step_list(look, steps, (*path, name), str(name))
+
+
+def _conditions(look: Inspection, value: list[Any], path: Path) -> None:
+    """`switch` as a list of {if, do}."""
+    if not value:
+        look.at_value(path, "`switch` has no cases", "wrong-type", f"write: switch:\n        {_CASE}")
+    for index, case in enumerate(value):
+        where = (*path, index)
+        if not isinstance(case, dict) or "do" not in case:
+            look.at_value(where, "a case of `switch` is a map {if, do}", "wrong-type", f"write: {_CASE}", length=1)
+            continue
+        for key in case:
+            if key not in ("if", "do"):
+                hint = did_you_mean(str(key), ("if", "do"), "put a step into `do`")
+                look.at_key((*where, key), f"unknown key `{key}` in a case of `switch`", "unknown-key", hint)
+        if "if" not in case and index < len(value) - 1:
+            look.at_key(where, "only the last case of a `switch` may have no `if`", "unreachable",
+                        "give it an `if`, or move it to the end", length=2)  # fmt: skip
+        elif "if" in case and not isinstance(case["if"], (str, bool)):
+            message = f"`if` must be an expression, or true or false, this is {said(case['if'])}"
+            look.at_value((*where, "if"), message, "wrong-type")
+        step_list(look, case["do"], (*where, "do"), "do")
 
 
 def _short(look: Inspection, kind: StepKind, value: Any, path: Path) -> None:
@@ -101,7 +144,7 @@ def _options(look: Inspection, node: Node, kind: StepKind, value: Mapping[str, A
     for key in value:
         if key in later and key not in kind.schema.get("properties", {}):
             not_yet(look, (*path, key), key)
-    given = {key: one for key, one in value.items() if key not in later and key not in kind.lists}
+    given = {key: one for key, one in value.items() if key not in later}
     _fit_options(look, node, kind, given, path)
     _missing(look, kind, {**kind_defaults(kind, *look.layers), **given}, path)
 
@@ -158,8 +201,12 @@ def kind_default(look: Inspection, kind: StepKind, value: Any, path: Path) -> No
         return
     given = {}
     for key, one in value.items():
-        if key in LATER_MODIFIERS or key in LATER_OPTIONS.get(kind.name, ()):
+        if key in LATER_OPTIONS.get(kind.name, ()):
             not_yet(look, (*path, key), key)
+        elif key == "cache":
+            for misfit in misfits(one, MODIFIERS["cache"].schema, templates=False):
+                say_misfit(look, (*path, key), misfit, key, MODIFIERS["cache"], one, whole=True)
+                break
         else:
             given[key] = one
     _fit_options(look, None, kind, given, path)

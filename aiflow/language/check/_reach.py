@@ -9,7 +9,7 @@ from aiflow.language.tree import Node
 _AFTER = {"steps": 0, "on_error": 1, "finally": 2}
 """Lists at the top, in the order they run."""
 
-_HANDLED = {"do": 0, "on_timeout": 1, "on_error": 2}
+_HANDLED = {"do": 0, "branch": 0, "on_timeout": 1, "on_error": 2}
 """Lists of one step, in the order they run; `else` runs instead of all of them."""
 
 
@@ -19,7 +19,7 @@ class Reach:
 
     Attributes:
         code: empty when it can be used, else `itself`, `around`, `later`, `inside-each`, `other-branch`, `outputs`, `handler`.
-        around: for `inside-each` the `each` step; for `other-branch` the step with both branches.
+        around: for `inside-each` the step with `each` or `until`; for `other-branch` the step with both branches.
         between: the steps from the target out to the list that both share, the target first.
         perhaps: it may not have been reached, because a handler looks at what it handles.
     """
@@ -62,8 +62,8 @@ def _within(step: Node, inner: Node, mine: Node | None, between: tuple[Node, ...
     """Both are below one step, in different lists; or (`mine` None) the user is that step itself."""
     if mine is None:
         # Its own `output` looks at the steps (of the item) that have just ended.
-        return _not_from_inside(Reach(between=between)) if role in ("output", "retry.if") else Reach("later")
-    if inner.role == "else" or mine.role == "else":
+        return _not_from_inside(Reach(between=between)) if role in ("output", "retry.if", "until") else Reach("later")
+    if inner.role == "else" or mine.role == "else" or inner.role == mine.role == "branch":
         return Reach("other-branch", around=step)
     if _HANDLED.get(inner.role, 0) < _HANDLED.get(mine.role, 0):
         return _not_from_inside(Reach(between=between, perhaps=True))
@@ -82,6 +82,6 @@ def _not_from_inside(found: Reach) -> Reach:
     if found.code == "outputs":
         return found
     for inner, outer in zip(found.between, found.between[1:], strict=False):
-        if outer.has_each and inner.role != "else":
+        if outer.repeats and (inner.role != "else" or outer.else_in_body):
             return Reach("inside-each", around=outer)
     return found

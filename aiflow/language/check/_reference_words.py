@@ -33,10 +33,21 @@ def unreachable(look: Inspection, code: str, around: Node | None, target: Node, 
             return f"step `{name}` is still running here, so it has no output yet", "later-step", "use the steps inside it"
         case "inside-each":
             assert around is not None
-            each = f"`{around.id}`" if around.id else f"the `each` on line {look.line_of((*around.path, 'each'))}"
-            whole = f"steps.{around.id}.output" if around.id else "steps.ID.output (give the step with `each` an `id`)"
+            word = "each" if around.has_each else "until"
+            each = f"`{around.id}`" if around.id else f"the `{word}` on line {look.line_of((*around.path, word))}"
+            whole = f"steps.{around.id}.output" if around.id else f"steps.ID.output (give the step with `{word}` an `id`)"
+            if not around.has_each:
+                hint = f"use the output of the last pass: {whole}"
+                return f"step `{name}` runs once per pass of {each}, so outside there is no single output", "inside-each", hint
             hint = f"use the list of all items: {whole}"
             return f"step `{name}` runs once per item of {each}, so outside there is no single output", "inside-each", hint
+        case "other-branch" if around is not None and _branch(site.node, around) and _branch(target, around):
+            mine, other = _branch(site.node, around), _branch(target, around)
+            if around.kind is not None and around.kind.lists == "cases":
+                message = f"step `{name}` is in the case `{other}`, and only one case runs"
+                return message, "other-branch", f"put {here} after the `switch` step, or into the same case"
+            message = f"step `{name}` is in the branch `{other}`, which runs at the same time as `{mine}`"
+            return message, "other-branch", f"put {here} after the `parallel` step, or in the same branch"
         case "other-branch":
             other = "else" if _in_else(site.node, around) else "do"
             one = "do" if other == "else" else "else"
@@ -50,6 +61,15 @@ def unreachable(look: Inspection, code: str, around: Node | None, target: Node, 
     subject = f"above {here}" if here != "this step" else "above this step"
     message = f"step `{name}` runs after this one (line {line}), so it has no output yet"
     return message, "later-step", f"move `{name}` {subject}"
+
+
+def _branch(node: Node | None, around: Node) -> str:
+    """The branch of `around` that a step stands in; `else` for that of a `switch`."""
+    while node is not None and node.parent is not around:
+        node = node.parent
+    if node is None:
+        return ""
+    return node.branch if node.role == "branch" else "else" if node.role == "else" and around.else_in_body else ""
 
 
 def _in_else(node: Node | None, around: Node | None) -> bool:

@@ -19,8 +19,6 @@ from aiflow.language.foreign import (
 from aiflow.language.tree import Node, Path
 from aiflow.language.vocabulary import (
     KIND_ORDER,
-    LATER_KINDS,
-    LATER_TOP,
     MODIFIERS,
     TOP,
     Word,
@@ -46,7 +44,7 @@ def hint_for_kind(kind: StepKind) -> str:
 def unknown_top_key(look: Inspection, key: Any, value: Any, data: Mapping[str, Any]) -> str:
     """Report a key at the top; gives the key that was probably meant, or empty."""
     path, text = (key,), str(key)
-    near = nearest(text, [*TOP, *LATER_TOP])
+    near = nearest(text, TOP)
     if text in FOREIGN_TOP and near is None:
         ours = FOREIGN_TOP[text]
         look.at_key(path, f"unknown key `{text}`", "foreign-word", f"aiflow says: {ours}: {flow(value)}")
@@ -66,7 +64,7 @@ def unknown_step_key(look: Inspection, node: Node, key: Any, value: Any) -> str 
     """Report a key of a step; gives the key that was probably meant, or None."""
     path, text = (*node.path, key), str(key)
     options = node.kind.schema.get("properties", {}) if node.kind is not None else {}
-    known = [one for one in (*MODIFIERS, *kind_names(), *LATER_KINDS) if one not in node.data]
+    known = [one for one in (*MODIFIERS, *kind_names()) if one not in node.data]
     in_step = f" in {node.called()}"
     if node.kind is not None and text in options and not node.kind.whole:
         look.at_key(path, f"unknown key `{text}`{in_step}; it is an option of `{node.kind.name}`", "unknown-key",

@@ -31,7 +31,8 @@ class Site:
 
     Attributes:
         path: of the text in the document.  bare: whether it is an expression without braces.
-        role: `if`, `each`, `with`, `config`, `output`, `retry.if`, `throttle`; at the top `outputs`, `defaults`.
+        role: `if`, `each`, `until`, `match`, `with`, `config`, `output`, `retry.if`, `throttle`; at the top `outputs`,
+            `defaults`, `triggers`, `cancel_on`, `concurrency`.
         word: the key that holds it, for messages.  node: its step, None at the top.
         scope: names besides those that are known everywhere.
     """
@@ -85,7 +86,7 @@ def item_scope(node: Node) -> Scope:
     if inner.path[0] in ("on_error", "finally"):
         scope["error"] = None
     for outer, role in reversed(chain):
-        if role != "else":
+        if role != "else" or outer.else_in_body:
             scope.update(_body_names(outer))
         if role in ("on_error", "on_timeout"):
             scope["error"] = outer
@@ -95,9 +96,12 @@ def item_scope(node: Node) -> Scope:
 def _body_names(node: Node) -> dict[str, Node | None]:
     if node.has_each:
         return {node.item_name: node, "index": node, "previous": node}
-    if "each" in node.meant or "as" in node.data or "until" in node.data:
+    if "until" in node.data:
+        return {"index": node, "previous": node}
+    if "each" in node.meant or "as" in node.data:
         # Something is wrong with its `each`, and said; its names are not a second fault.
-        return {node.item_name: None, "index": None, "previous": None}
+        given = node.data.get("as", "item")
+        return {given if isinstance(given, str) else "item": None, "index": None, "previous": None}
     return {}
 
 
@@ -138,6 +142,24 @@ def _all(look: Inspection) -> Iterator[Site]:
     if isinstance(outputs, dict):
         for path, text in texts(outputs, ("outputs",)):
             yield Site(path, text, False, "outputs", str(path[-1]), None)
+    yield from _of_top(data)
+
+
+def _of_top(data: Mapping[str, Any]) -> Iterator[Site]:
+    """`triggers`, `cancel_on` and the key of `concurrency`."""
+    for word in ("triggers", "cancel_on"):
+        given = data.get(word)
+        for index, one in enumerate(given if isinstance(given, list) else []):
+            for key, value in one.items() if isinstance(one, dict) else ():
+                path = (word, index, key)
+                if key in ("if", "match") and isinstance(value, str):
+                    yield Site(path, value, True, word, key, None, {"event": None})
+                elif key in ("inputs", "secret"):
+                    for where, text in texts(value, path):
+                        yield Site(where, text, False, word, str(where[-1]), None, {"event": None})
+    limit = data.get("concurrency")
+    if isinstance(limit, dict) and isinstance(limit.get("key"), str):
+        yield Site(("concurrency", "key"), limit["key"], True, "concurrency", "key", None)
 
 
 def _defaults(given: Any) -> Iterator[Site]:
@@ -161,6 +183,12 @@ def _of_step(look: Inspection, node: Node, around: Scope) -> Iterator[Site]:
             case "output":
                 for where, text in texts(value, path):
                     yield Site(where, text, False, "output", str(where[-1]), node, {**body, "result": node})
+            case "until":
+                if isinstance(value, str):
+                    yield Site(path, value, True, key, key, node, {**body, "result": node})
+            case "match":
+                if isinstance(value, str):
+                    yield Site(path, value, True, key, key, node, {**body, "event": node})
             case "throttle":
                 if isinstance(value, str) and has_braces(value):
                     yield Site(path, value, False, "throttle", key, node, body)
@@ -174,7 +202,12 @@ def _of_step(look: Inspection, node: Node, around: Scope) -> Iterator[Site]:
 def _config(look: Inspection, node: Node, path: Path, value: Any, scope: Scope) -> Iterator[Site]:
     kind = node.kind
     assert kind is not None
-    if kind.lists:
+    if kind.lists == "cases" and isinstance(value, list):
+        for index, case in enumerate(value):
+            if isinstance(case, dict) and isinstance(case.get("if"), str):
+                yield Site((*path, index, "if"), case["if"], True, "config", "if", node, scope)
+        return
+    if kind.lists and not isinstance(value, str):
         return
     if kind.whole or not isinstance(value, dict):
         option = None if kind.whole else kind.short

@@ -45,7 +45,9 @@ class Types:
         self._busy: set[tuple[str, Node]] = set()
 
     def result_of(self, node: Node) -> Type:
-        """What the kind gives, for one item: `result` in `output`."""
+        """What the kind, or a list of steps that handled its failure, gives for one item: `result` in `output`."""
+        if any(isinstance(node.data.get(word), list) for word in ("on_error", "on_timeout")):
+            return None
         return self._once("result", self._results, node, self._result)
 
     def output_of(self, node: Node) -> Type:
@@ -72,12 +74,10 @@ class Types:
         return known[node]
 
     def _output(self, node: Node) -> Type:
-        one = self.one_output_of(node)
-        if node.has_each:
-            return {"type": "array", "items": one or {}}
-        if node.data.get("else") is not None or isinstance(node.data.get("on_error"), list):
+        if node.data.get("else") is not None:
             return None
-        return None if isinstance(node.data.get("on_timeout"), list) else one
+        one = self.one_output_of(node)
+        return {"type": "array", "items": one or {}} if node.has_each else one
 
     def _one_output(self, node: Node) -> Type:
         if "output" not in node.data:
@@ -85,6 +85,8 @@ class Types:
         scope = {**item_scope(node), "result": node}
         if node.has_each:
             scope.update({node.item_name: node, "index": node, "previous": node})
+        elif node.repeats:
+            scope.update({"index": node, "previous": node})
         return self.of_value(node.data["output"], (*node.path, "output"), node, scope)
 
     def _item(self, node: Node) -> Type:
@@ -105,13 +107,20 @@ class Types:
         if found is None:
             return None
         value = node.data.get(found.name)
-        if found.lists:
-            inner = next((node.lists[word] for word in found.lists if node.lists.get(word)), None)
-            return self.output_of(inner[-1]) if inner else None
+        match found.lists:
+            case "list":
+                inner = node.lists.get("do")
+                return self.output_of(inner[-1]) if inner else None
+            case "branches":
+                return self._branches(node)
+            case "cases":
+                return None
         if found.whole:
             scope = item_scope(node)
             if node.has_each:
                 scope = {**scope, node.item_name: node, "index": node, "previous": node}
+            elif node.repeats:
+                scope = {**scope, "index": node, "previous": node}
             return self.of_value(value, (*node.path, found.name), node, scope)
         config = long_form(found, value, self.look.file.parent)
         if found.name == "llm":
@@ -123,6 +132,12 @@ class Types:
             except Exception:
                 made = None
         return schemas.closed(plain(made))
+
+    def _branches(self, node: Node) -> Type:
+        """`parallel`: the output of the last step of each branch, by its name; with `join: first` one of them."""
+        fields = {name: (self.output_of(steps[-1]) if steps else None) or {} for name, steps in node.branches.items()}
+        made = {"type": "object", "properties": fields, "additionalProperties": False}
+        return {"type": "object"} if node.data.get("join") == "first" else made
 
     def _llm(self, node: Node, config: Mapping[str, Any]) -> Type:
         look = self.look

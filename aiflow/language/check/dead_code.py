@@ -25,7 +25,7 @@ def check(look: Inspection) -> None:
 
 def _end(node: Node) -> Node | None:
     """The `fail` or `stop` by which a step always ends the run, or None."""
-    if node.kind is None or node.has_each or node.data.get("if") not in (None, True):
+    if node.kind is None or node.repeats or node.data.get("if") not in (None, True):
         return None
     if node.kind.name == "stop":
         return node
@@ -34,5 +34,5 @@ def _end(node: Node) -> Node | None:
     if node.kind.name == "fail":
         return node
     if node.kind.lists:
-        return next((end for steps in node.lists.values() for one in steps if (end := _end(one))), None)
+        return next((end for one in node.lists.get("do", ()) if (end := _end(one))), None)
     return None

@@ -13,6 +13,7 @@ from aiflow.language.check._inspection import Inspection
 from aiflow.language.check._words import listed, nearest, said
 from aiflow.language.config import long_form
 from aiflow.language.definitions import SCHEMA_SUFFIXES
+from aiflow.language.inputs import default_faults
 from aiflow.language.picoschema import PicoschemaError, read_picoschema
 from aiflow.language.prompts import Prompt
 from aiflow.language.tree import Node, Path
@@ -38,6 +39,19 @@ def _inputs(look: Inspection) -> None:
         return
     for fault in look.definitions.input_faults:
         _pico_fault(look, ("inputs",), fault)
+    for name, message in default_faults(look.definitions.inputs).items():
+        written = look.data["inputs"].get(name)
+        if isinstance(written, dict) and "default" in written:
+            schema = look.definitions.inputs["properties"][name]
+            look.at_value(("inputs", name, "default"), message, "wrong-default", _default_hint(schema, written["default"]))
+
+
+def _default_hint(schema: Mapping[str, Any], given: Any) -> str:
+    choices = schema.get("enum")
+    if isinstance(choices, list):
+        near = nearest(str(given), [str(one) for one in choices])
+        return f"did you mean `{near}`?" if near else ""
+    return "write a default that fits, or leave it out"
 
 
 def _pico_fault(look: Inspection, path: Path, fault: PicoschemaError) -> None:

@@ -69,7 +69,7 @@ def _inside_body(node: Node, outer: Node) -> bool:
     inner = node
     for one in node.ancestors():
         if one is outer:
-            return inner.role != "else"
+            return inner.role != "else" or outer.else_in_body
         inner = one
     return False
 

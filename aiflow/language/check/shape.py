@@ -7,7 +7,7 @@ from typing import Any
 
 from aiflow.language.check._fit import has_type, misfits
 from aiflow.language.check._inspection import Inspection
-from aiflow.language.check._options import check_kind, kind_default, not_yet, step_list, value_below
+from aiflow.language.check._options import check_kind, kind_default, step_list, value_below
 from aiflow.language.check._shape_words import (
     kind_names,
     say_misfit,
@@ -16,11 +16,8 @@ from aiflow.language.check._shape_words import (
 )
 from aiflow.language.check._words import block, nearest, said
 from aiflow.language.config import modifier_default
-from aiflow.language.tree import Node, Path
+from aiflow.language.tree import Node, Path, case_text
 from aiflow.language.vocabulary import (
-    LATER_KINDS,
-    LATER_MODIFIERS,
-    LATER_TOP,
     MODIFIERS,
     RETRIED_KINDS,
     TOP,
@@ -28,6 +25,15 @@ from aiflow.language.vocabulary import (
 )
 from aiflow.steps._registry import kinds
 
+_PARTNERS = {
+    "if": "add: if: ...",
+    "timeout": "add: timeout: 30s",
+    "until": "add: until: result.done",
+    "switch": "add: switch: inputs.kind",
+    "parallel": "add: parallel: {left: [...], right: [...]}",
+    "wait_for": "add: wait_for: order.paid",
+}
+_OTHER_PARTNERS = (("else", "switch"), ("concurrency", "parallel"))
 _LISTS = ("else", "on_error", "on_timeout")
 
 
@@ -38,7 +44,8 @@ def check(look: Inspection) -> None:
         _not_a_map(look)
         return
     _top_keys(look, data)
-    _defaults(look, data.get("defaults"))
+    if "defaults" in data:
+        check_defaults(look, data["defaults"], ("defaults",))
     for name in ("steps", "on_error", "finally"):
         if name in data:
             step_list(look, data[name], (name,), name)
@@ -60,8 +67,6 @@ def _top_keys(look: Inspection, data: Mapping[str, Any]) -> None:
         if key in TOP:
             if key not in ("steps", "on_error", "finally", "defaults"):
                 _value(look, path, key, TOP[key], value)
-        elif key in LATER_TOP:
-            not_yet(look, path, key)
         elif not str(key).startswith("x-"):
             meant.add(unknown_top_key(look, key, value, data))
     if "steps" not in data and "steps" not in meant:
@@ -80,17 +85,13 @@ def _step(look: Inspection, node: Node) -> None:
             continue
         if key in MODIFIERS:
             _modifier(look, node, path, key, value)
-        elif key in LATER_KINDS or (key in LATER_MODIFIERS and not (key == "cases" and "switch" in node.data)):
-            not_yet(look, path, key)
-            meant.add(key)
         elif not (isinstance(key, str) and key.startswith("x-")):
             word = unknown_step_key(look, node, key, value) or ""
             meant.add(word)
             if word == "id" and isinstance(value, str):
                 look.tree.by_id.setdefault(value, node)
     node.meant |= meant
-    later = meant & LATER_KINDS
-    if not present and not later and not meant & known.keys() and "" not in meant - set(MODIFIERS):
+    if not present and not meant & known.keys() and "" not in meant - set(MODIFIERS):
         _no_kind(look, node)
     elif len(present) > 1:
         _two_kinds(look, node, present)
@@ -129,10 +130,11 @@ def _modifier(look: Inspection, node: Node, path: Path, key: str, value: Any) ->
             look.at_value(path, f"`{key}` must be {word.wants}, not `{value}`", "wrong-type", hint)
         else:
             step_list(look, value, path, key)
-    elif key == "throttle" and isinstance(value, str):
+    elif key == "id" or (key == "throttle" and isinstance(value, str)):
         return
-    elif key == "id":
-        return
+    elif key == "cases" and isinstance(value, dict):
+        for name, steps in value.items():
+            step_list(look, steps, (*path, name), case_text(name))
     else:
         _value(look, path, key, word, value)
 
@@ -156,15 +158,16 @@ def _partners(look: Inspection, node: Node) -> None:
             continue
         if key == "on_timeout" and _default_timeout(look, node):
             continue
-        if word.partner in node.meant or (word.partner == "each" and "until" in node.data):
+        if word.partner in node.meant or (key, node.kind.name if node.kind else "") in _OTHER_PARTNERS:
             continue
         has = "has none" if key == "else" else f"has no `{word.partner}`"
-        hint = {"each": f"add: each: inputs.{_plural(node)}", "if": "add: if: ...", "timeout": "add: timeout: 30s"}[word.partner]
+        hint = _PARTNERS.get(word.partner) or f"add: each: inputs.{_plural(node)}"
         look.at_key((*node.path, key), f"{word.names}, and this step {has}", "needs-partner", hint)
 
 
 def _plural(node: Node) -> str:
-    name = node.item_name
+    given = node.data.get("as")
+    name = given if isinstance(given, str) else "item"
     return name if name.endswith("s") else name + "s"
 
 
@@ -172,21 +175,18 @@ def _default_timeout(look: Inspection, node: Node) -> bool:
     return node.kind is not None and modifier_default(node.kind, "timeout", *look.layers) is not None
 
 
-def _defaults(look: Inspection, given: Any) -> None:
-    if given is None and "defaults" not in look.data:
-        return
+def check_defaults(look: Inspection, given: Any, where: Path) -> None:
+    """Options for every step of a kind, at `where` in the document."""
     if not isinstance(given, dict):
-        _value(look, ("defaults",), "defaults", TOP["defaults"], given)
+        _value(look, where, "defaults", TOP["defaults"], given)
         return
     known = kinds()
     for key, value in given.items():
-        path = ("defaults", key)
+        path = (*where, key)
         if key in ("retry", "timeout"):
             _value(look, path, key, MODIFIERS[key], value)
         elif key in known and key in RETRIED_KINDS:
             kind_default(look, known[key], value, path)
-        elif key in LATER_KINDS:
-            not_yet(look, path, key)
         else:
             fine = [one for one in RETRIED_KINDS if one in known and known[one].schema.get("properties")] + ["retry", "timeout"]
             near = nearest(str(key), fine)

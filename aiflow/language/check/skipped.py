@@ -65,7 +65,7 @@ def _reason(look: Inspection, target: Node, found: Reach) -> str | None:
     data = target.data
     if _conditional(target) and "else" not in data:
         return f"{name} may be skipped (its `if` on line {look.line_of((*target.path, 'if'))})"
-    if not target.has_each:
+    if not target.repeats:
         for word, what in (("on_error", "may fail"), ("on_timeout", "may time out")):
             if data.get(word) == "continue":
                 return f"{name} {what} (its `{word}: continue` on line {look.line_of((*target.path, word))})"
@@ -73,6 +73,10 @@ def _reason(look: Inspection, target: Node, found: Reach) -> str | None:
         line = look.line_of(outer.path)
         if inner.role in ("on_error", "on_timeout"):
             return f"{name} runs only in the `{inner.role}` of the step on line {line}"
+        if inner.role == "branch" and outer.kind is not None and outer.kind.lists == "cases":
+            return f"{name} runs only in the case `{inner.branch}` of the `switch` on line {line}"
+        if inner.role == "branch" and outer.data.get("join") == "first":
+            return f"{name} may have been cancelled (its branch of the `parallel` on line {line})"
         if inner.role == "else":
             return f"{name} runs only in the `else` of the step on line {line}"
         if _conditional(outer):
@@ -131,7 +135,7 @@ class _Guards:
 
 
 def _ensures(node: Node) -> Known:
-    if node.kind is None or node.has_each or "on_error" in node.data:
+    if node.kind is None or node.repeats or "on_error" in node.data:
         return frozenset()
     if node.kind.name in ("stop", "fail"):
         return _when(node.data.get("if"), False)

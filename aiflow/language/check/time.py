@@ -172,8 +172,8 @@ def _throttle(look: Inspection, path: Path, given: Any) -> None:
         look.at_value(path, f'"{given}" is not a rate', "rate", hint)
         return
     near = nearest(given, limits)
-    if near:
-        look.at_value(path, f"aiflow.yaml has no limit `{given}`", "unknown-limit", f"did you mean `{near}`?", "hint")
+    hint = f"did you mean `{near}`?" if near else f"nothing is limited; add to aiflow.yaml: limits: {{{given}: {{rate: 60/min}}}}"
+    look.at_value(path, f"aiflow.yaml has no limit `{given}`", "unknown-limit", hint, "hint")
 
 
 def _is_fixed_text(look: Inspection, path: Path, given: Any) -> bool:

@@ -1,0 +1,43 @@
+"""email: send a letter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiflow.steps._kind import StepKind
+
+_ADDRESSES: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+
+KIND = StepKind(
+    name="email",
+    summary="Send an email, from a template file or from texts.",
+    run=None,
+    short="template",
+    schema={
+        "properties": {
+            "template": {
+                "description": "An email file, relative to this file: front matter with `subject`, Markdown below.",
+                "type": "string",
+                "examples": ["emails/welcome.md"],
+            },
+            "text": {"description": "The text itself, instead of a template.", "type": "string"},
+            "html": {"description": "The HTML itself, instead of a template.", "type": "string"},
+            "to": {"description": "One address or several.", **_ADDRESSES, "examples": ["{{ inputs.email }}"]},
+            "subject": {"description": "The subject line.", "type": "string"},
+            "from": {"description": "The sender.", "type": "string", "examples": ["Ana at Acme <ana@acme.example>"]},
+            "cc": {"description": "Further recipients.", **_ADDRESSES},
+            "bcc": {"description": "Further recipients whom the others do not see.", **_ADDRESSES},
+            "reply_to": {"description": "Where answers go.", "type": "string"},
+            "attach": {"description": "Files to send along.", "examples": ["{{ steps.report.output }}"]},
+            "headers": {"description": "Further headers.", "type": "object"},
+        },
+    },
+    fixed=frozenset({"template"}),
+    repeatable=False,
+    transient_only=True,
+    errors=("email_error",),
+    output_schema={
+        "type": "object",
+        "properties": {"message_id": {"type": "string"}, "to": {"type": "array", "items": {"type": "string"}}},
+    },
+)
