@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from aiflow.errors import StepError
 from aiflow.language.expressions import Compiled, compile_bare, compile_value
 from aiflow.language.model import Retry, Step, Workflow, join, static_path, walk_paths
 from aiflow.steps._kind import StepKind
@@ -21,7 +22,8 @@ from aiflow.steps._registry import kinds
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder = msgspec.json.Decoder(Workflow)
 BRANCHES = "*"
-"""Last part of the path of a `parallel` as a fan-out: the frames of its branches are `sides.*[0]`, `sides.*[1]`."""
+"""Last part of the path of a `parallel` as a fan-out: the frames of its branches are `sides.*[0]`, `sides.*[1]`, and what
+their steps record stands at `sides.left.…`, `sides.right.…`."""
 
 
 
@@ -131,6 +133,13 @@ class CompiledPlan:
     kept: frozenset[str]
     actors: dict[int, str]
 
+    def fan_at(self, path: str) -> CompiledStep:
+        """The step whose items or branches are the frames of the fan-out at `path`. Raises StepError."""
+        cs = self.fans.get(static_path(path))
+        if cs is None:
+            raise StepError("lost", f"the plan has no fan-out {path}")
+        return cs
+
     def step_at(self, path: str) -> Step | None:
         """The step that a path names, or None."""
         wanted = static_path(path)
@@ -162,14 +171,13 @@ def compile_plan(raw: bytes, version: str) -> CompiledPlan:
         compiled.on_error = handlers(step.on_error, inner)
         compiled.on_timeout = handlers(step.on_timeout, inner)
         if step.else_ is not None:
-            own = step.kind == "switch" and step.if_ is None  # what it does without a case, in the block of the cases
-            compiled.else_ = steps_of(step.else_, inner if own else prefix)
+            compiled.else_ = steps_of(step.else_, inner if step.else_in_body else prefix)
         nested = [compiled.steps, *compiled.branches.values(), compiled.on_error, compiled.on_timeout, compiled.else_]
         if any(below.uses_previous for steps in nested if isinstance(steps, list) for below in steps):
             compiled.uses_previous = True  # the item of an `each` hands `previous` to all steps in it
         kept.update(step.refs, step.body_refs)
         if step.kind == "parallel":
-            fans[join(static_path(inner if step.body_block is not None else path), BRANCHES)] = compiled
+            fans[join(static_path(path), BRANCHES)] = compiled
         if step.body_block is not None:
             compiled.body = _body_of(compiled)
             fans[static_path(path)] = compiled
@@ -259,7 +267,7 @@ def _body_of(compiled: CompiledStep) -> CompiledStep:
         on_timeout=compiled.on_timeout,
         steps=compiled.steps,
         branches=compiled.branches,
-        else_=compiled.else_ if compiled.step.kind == "switch" else None,
+        else_=compiled.else_ if compiled.step.else_in_body else None,
         uses_previous=compiled.uses_previous,
         wants_secrets=compiled.wants_secrets,
         throttle=compiled.throttle,

@@ -14,7 +14,8 @@ import redis
 from dramatiq import Worker as DramatiqWorker
 
 from aiflow.engine.broker import WakeBroker
-from aiflow.engine.host import Host, cancelled
+from aiflow.engine.host import Host
+from aiflow.engine.lanes import cancelled
 from aiflow.plan import CompiledPlan
 from aiflow.services import cancels, ticker
 from aiflow.services.lease import Lease
@@ -62,7 +63,7 @@ class Worker:
         reconciler = Reconciler(host.commit, host.store.reader, host.keys, host.worker, host.settings.lease_ms, spool)
         for name, loop in (
             ("ticker", ticker.tick(host.commit, host.keys)),
-            ("cancels", cancels.watch(host.commit, host.store.reader, host.keys, host.cancel_run)),
+            ("cancels", cancels.watch(host.commit, host.store.reader, host.keys, host.cancel)),
             ("reconciler", reconciler.run()),
             ("watchdog", self._watch()),
         ):

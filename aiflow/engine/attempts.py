@@ -11,8 +11,8 @@ from aiflow.engine.failure import DEATHS, NEVER_RETRIED, Failed, StopRun, descri
 from aiflow.engine.retry import backoff_ms
 from aiflow.engine.writing import Entry, Writing
 from aiflow.errors import StepError
-from aiflow.language.model import join
-from aiflow.plan import CompiledStep
+from aiflow.language.model import case_text, join
+from aiflow.plan import BRANCHES, CompiledStep
 from aiflow.steps._kind import Context, Done, Stop, Usage, Wait
 from aiflow.store.records import Record
 from aiflow.values import Value
@@ -41,7 +41,7 @@ class Attempts(Writing, abc.ABC):
             entry[1], entry[2] = slot, state
             await self.leave(due_ms)
         resumed = due_ms > 0
-        until: int | None = (state or {}).get("until") if slot == "do" else None
+        held: dict[str, Any] = (state or {}) if slot == "do" else {}
         while True:
             try:
                 if self.run.settled and path in self.run.settled:
@@ -51,7 +51,7 @@ class Attempts(Writing, abc.ABC):
                 if self.mark and self.mark == self._mark(path):
                     self.mark = ""
                     raise _unknown_outcome(self.run.rid, path)
-                outcome = await self.attempt(cs, path, attempt, entry, rest if slot == "do" else None, resumed, until)
+                outcome = await self.attempt(cs, path, attempt, entry, rest if slot == "do" else None, resumed, held)
                 value = outcome.output
                 if cs.output is not None:
                     value = cs.output.evaluate({**self.scope(cs, path, attempt), "result": value})
@@ -65,7 +65,8 @@ class Attempts(Writing, abc.ABC):
                     return await self.handle(cs, path, entry, described, attempt, started, None, None)
                 await self.wait_to_retry(path, entry, described, attempt, delay)
                 attempt += 1
-                slot = rest = until = None
+                slot = rest = None
+                held = {}
                 resumed = False
         usage = outcome.usage
         record = Record(output=value, attempts=attempt, started=started, finished=self.clock())
@@ -86,23 +87,23 @@ class Attempts(Writing, abc.ABC):
         entry: Entry,
         rest: list[Entry] | None,
         resumed: bool,
-        until: int | None = None,
+        held: dict[str, Any],
     ) -> Done:
-        """One try of a step, bounded by its timeout. Raises StepError, StopRun, Leave."""
-        if cs.throttle is not None and rest is None and not resumed:
+        """One try of a step, bounded by its timeout; `held`: where a block was let go of. Raises StepError, StopRun, Leave."""
+        if cs.throttle is not None and rest is None and not held and not resumed:
             await self._wait_turn(cs, path, attempt)  # does not count towards the timeout
         timeout_ms = cs.step.timeout_ms
         if timeout_ms is None:
-            return await self._attempt(cs, path, attempt, entry, rest, resumed)
+            return await self._attempt(cs, path, attempt, entry, rest, resumed, held)
         if cs.kind.run is not None:
-            return await self._bounded(timeout_ms, timeout_ms, self._attempt(cs, path, attempt, entry, rest, resumed))
+            return await self._bounded(timeout_ms, timeout_ms, self._attempt(cs, path, attempt, entry, rest, resumed, held))
         # A block may be let go of and claimed again: what counts is the moment when its time is up.
-        self.deadlines.append(until or self.clock() + timeout_ms)
+        self.deadlines.append(held.get("until") or self.clock() + timeout_ms)
         try:
             left = self.deadlines[-1] - self.clock()
-            if left <= 0 and rest and (fan := self._open_fan(cs.steps, rest)):
-                await self.store.stop_fan(self.run.rid, fan)
-            return await self._bounded(left, timeout_ms, self._attempt(cs, path, attempt, entry, rest, resumed))
+            if left <= 0 and (fan := self.open_fan(cs, path, self.home, ["do", held], rest or [])):
+                await self.store.stop_fan(self.run.rid, self.fence, self.epoch, fan)
+            return await self._bounded(left, timeout_ms, self._attempt(cs, path, attempt, entry, rest, resumed, held))
         finally:
             self.deadlines.pop()
 
@@ -121,26 +122,34 @@ class Attempts(Writing, abc.ABC):
         finally:
             self.bounded -= 1
 
-    def _open_fan(self, steps: list[CompiledStep], rest: list[Entry]) -> str | None:
-        """Path of the fan-out that the position `rest` waits for, if it waits for one."""
-        for entry in rest:
-            number, slot, _ = (*entry, None, None)[:3]
-            step = steps[number]
-            if slot == "each":
-                return join(self.path, step.sub)
-            inner = {"do": step.steps, "else": step.else_, "on_error": step.on_error, "on_timeout": step.on_timeout}
-            steps = inner.get(slot) or []
-        return None
+    def open_fan(self, cs: CompiledStep, path: str, home: str, at: Entry, rest: list[Entry]) -> str | None:
+        """Path of the fan-out that a step waits for which was let go of at `at` (slot, state) and `rest`, if it waits for one."""
+        slot, state = (*at, None, None)[:2]
+        if slot == "each":
+            return path
+        if slot == "do" and state and state.get("f"):
+            return join(path, BRANCHES)
+        if slot == "until" and rest:
+            assert cs.body is not None
+            where = f"{path}[{state['i']}]"
+            return self.open_fan(cs.body, where, where, rest[0][1:], rest[1:])
+        inner = {"else": cs.else_, "on_error": cs.on_error, "on_timeout": cs.on_timeout}
+        return self.open_fan_in(_own_steps(cs, state) if slot == "do" else inner.get(str(slot)), home, rest)
+
+    def open_fan_in(self, steps: Any, home: str, rest: list[Entry]) -> str | None:
+        """The same for a list of steps that was let go of at `rest`."""
+        if not rest or not isinstance(steps, list):
+            return None
+        step = steps[rest[0][0]]
+        return self.open_fan(step, join(home, step.sub), home, rest[0][1:], rest[1:])
 
     async def _attempt(
-        self, cs: CompiledStep, path: str, attempt: int, entry: Entry, rest: list[Entry] | None, resumed: bool
-    ) -> Done:
+        self, cs: CompiledStep, path: str, attempt: int, entry: Entry, rest: list[Entry] | None, resumed: bool,
+        held: dict[str, Any],
+    ) -> Done:  # fmt: skip
         kind = cs.kind
         if kind.run is None:
-            entry[1], entry[2] = "do", {"n": attempt} if attempt > 1 else None
-            if cs.step.timeout_ms is not None:
-                entry[2] = {"n": attempt, "until": self.deadlines[-1]}
-            return Done(await self.run_list(cs.steps, rest))
+            return Done(await self._block(cs, path, attempt, entry, rest, held))
         if self.deaths >= (2 * DEATHS if kind.pure else DEATHS):  # a pure step is hardly ever the one that kills
             deaths, self.deaths = self.deaths, 0
             raise StepError("quarantined", f"its worker died {deaths} times in this step; it is not tried again")
@@ -184,6 +193,37 @@ class Attempts(Writing, abc.ABC):
         assert isinstance(outcome, Wait)
         entry[1], entry[2] = "@", {"n": attempt, "w": outcome.until_ms}
         await self.leave(outcome.until_ms)
+
+    async def _block(
+        self, cs: CompiledStep, path: str, attempt: int, entry: Entry, rest: list[Entry] | None, held: dict[str, Any]
+    ) -> Value:
+        """The steps inside a step, from where they were let go of."""
+        state: dict[str, Any] = {"n": attempt} if attempt > 1 else {}
+        if cs.step.timeout_ms is not None:
+            state["until"] = self.deadlines[-1]
+        entry[1], entry[2] = "do", state
+        if cs.kind.lists == "branches":
+            state["f"] = True
+            return await self.branches(cs, path, bool(held.get("f")))
+        if cs.kind.lists == "cases":
+            state["b"] = held["b"] if "b" in held else self._case(cs, path, attempt)
+        steps = _own_steps(cs, state)
+        return None if steps is None else await self.run_list(steps, rest)
+
+    def _case(self, cs: CompiledStep, path: str, attempt: int) -> str | None:
+        """Name of the case of a `switch`: the one that equals its value as text, or the first whose condition is true."""
+        config = cs.config.evaluate(self.scope(cs, path, attempt))
+        if "if" in config:
+            found = next((str(number) for number, true in enumerate(config["if"], 1) if true), None)
+        else:
+            found = case_text(config["value"])
+        if found in cs.branches:
+            return found
+        return None if cs.else_ is None else "else"
+
+    @abc.abstractmethod
+    async def branches(self, cs: CompiledStep, path: str, started: bool) -> Value:
+        """Start the branches of a `parallel` (raises Leave), or give what they made."""
 
     def _mark(self, path: str) -> str:
         """The start mark of a step that is not repeatable; a retry of the run makes earlier ones void."""
@@ -311,7 +351,7 @@ class Attempts(Writing, abc.ABC):
             path,
             Record(
                 status=status, output=value, error=error, attempts=attempts, started=started, finished=self.clock(),
-                item=self.item if path == self.path and self.index is not None and status != "ok" else None,
+                item=self.around.item if path == self.path and status != "ok" else None,
             ),
         )  # fmt: skip
         return value
@@ -350,6 +390,14 @@ class Attempts(Writing, abc.ABC):
         if cs.output is not None:
             value = cs.output.evaluate({**self.scope(cs, path, attempts), "result": value})
         return self._settled(cs, path, "ok", error, attempts, started, value)
+
+
+def _own_steps(cs: CompiledStep, state: dict[str, Any] | None) -> list[CompiledStep] | None:
+    """The steps inside a step: its list, or those of the case that was chosen; None when there was none."""
+    if cs.kind.lists != "cases":
+        return cs.steps
+    case = (state or {}).get("b")
+    return cs.branches.get(case) if case != "else" else cs.else_  # type: ignore[arg-type]
 
 
 def _too_long(timeout_ms: int) -> StepError:

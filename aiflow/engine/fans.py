@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from aiflow.engine.around import branch_names, is_split, record_path
 from aiflow.engine.failure import Failed, Leave, describe
 from aiflow.errors import ExpressionError, StepError
 from aiflow.language.model import join
-from aiflow.plan import CompiledStep
+from aiflow.plan import BRANCHES, CompiledStep
 from aiflow.store.records import Record
 from aiflow.store.runs import Fan, FanState
 from aiflow.values import Value, encode, type_name
@@ -34,7 +36,7 @@ class Fans:
 
     async def run(self, cs: CompiledStep, entry: Entry, slot: str | None) -> Value:
         """Start it (raises Leave), or collect it when it is done."""
-        path = join(self.frame.path, cs.sub)
+        path = join(self.frame.home, cs.sub)
         if slot == "each":
             entry[1] = "each"
             return await self._collect(cs, path, entry)
@@ -63,13 +65,15 @@ class Fans:
     async def _start(self, cs: CompiledStep, path: str, total: int, first: int, finished: int, size: int) -> NoReturn:
         frame = self.frame
         concurrency = max(1, cs.step.concurrency)
+        one_wins = is_split(path) and cs.step.join == "first"
+        allowed = 0 if is_split(path) else allowed_failures(cs.step.allow_failures, total)
         fan = Fan(
-            path=path, total=total, next=first, finished=finished, allowed=allowed_failures(cs.step.allow_failures, total),
+            path=path, total=total, next=first, finished=finished, allowed=total - 1 if one_wins else allowed,
             concurrency=concurrency, lanes=min(LANES, concurrency, total), page_size=size,
             generation=frame.run.generation,
             actor=frame.plan.actors.get(cs.step.body_block or 0, frame.plan.workflow.name),
             deadline_ms=frame.deadline or 0,
-            scope=frame.run.mask(_scope_of(frame.base)),
+            scope=frame.run.mask(_scope_of(frame.base)), first=one_wins,
         )  # fmt: skip
         move = await frame.move()
         frame.host.crash_point("before_fan_out")
@@ -78,13 +82,58 @@ class Fans:
         frame.host.crash_point("after_fan_out")
         raise Leave
 
-    async def _collect(self, cs: CompiledStep, path: str, entry: Entry) -> Value:
+    # -- parallel ----------------------------------------------------------------------------------------------
+
+    async def split(self, cs: CompiledStep, path: str) -> NoReturn:
+        """Start the branches of a `parallel`. Always raises Leave."""
+        fan = join(path, BRANCHES)
+        await self.store.write_pages(self.rid, self.frame.fence, self.frame.epoch, fan, [], [])
+        await self._start(cs, fan, len(cs.branches), 0, 0, 1)
+
+    async def join(self, cs: CompiledStep, path: str) -> Value:
+        """What the branches made, by name; with `join: first` only of the winner. Raises Failed, Leave."""
+        fan = join(path, BRANCHES)
+        state = await self._state(fan)
+        names = branch_names(cs)
+        found = await self.store.records(self.rid, [join(path, name) for name in names])
+        records = {name: record for name, record in zip(names, found, strict=True) if record is not None and record.finished}
+        done = {name: record for name, record in records.items() if record.done}
+        if cs.step.join == "first" and done:
+            done = dict([min(done.items(), key=lambda one: one[1].finished)])
+        elif len(done) < len(names):
+            await self._undecided(cs, fan, state, records)
+        self.frame.done_fans.append((fan, state.lanes))
+        return {name: await self.frame.results.output(join(path, name), record) for name, record in done.items()}
+
+    async def _undecided(self, cs: CompiledStep, fan: str, state: FanState, records: dict[str, Record]) -> NoReturn:
+        """Branches failed, or are not done yet. Raises Failed, Leave."""
+        failed = [record for record in records.values() if not record.done and record.error is not None]
+        if state.generation < self.frame.run.generation:
+            await self._again(cs, fan, state)
+        if not state.stopped and state.finished < state.total:
+            await self.frame.leave(self.frame.clock() + LOOK_AGAIN_MS)
+        if not failed:
+            raise StepError("lost", f"the branches of {fan} are not in the store any more")
+        first = min(failed, key=lambda record: record.finished)
+        assert first.error is not None
+        self.frame.stopped_at = self.frame.cursor()
+        raise Failed(first.error)
+
+    # -- each --------------------------------------------------------------------------------------------------
+
+    async def _state(self, path: str) -> FanState:
         state = await self.store.fan_state(self.rid, path)
         if state is None:
             raise StepError("lost", f"the fan-out of {path} is not in the store any more")
+        return state
+
+    async def _collect(self, cs: CompiledStep, path: str, entry: Entry) -> Value:
+        state = await self._state(path)
         complete = state.finished >= state.total and not state.stopped
         if state.generation < self.frame.run.generation and (not complete or state.failed > state.allowed):
             await self._again(cs, path, state)
+            # It was stopped from outside after its last item, before anybody collected it.
+            state, complete = replace(state, finished=state.total, failed=0, stopped=False), True
         if not complete and not state.stopped:
             await self.frame.leave(self.frame.clock() + LOOK_AGAIN_MS)
         if state.stopped:
@@ -105,12 +154,14 @@ class Fans:
         return outputs
 
     async def _again(self, cs: CompiledStep, path: str, state: FanState) -> None:
-        """After `retry`: items that are not done are handed out again, the others keep their results."""
+        """After `retry`: items that are not done are handed out again (raises Leave), the others keep their results."""
         again = []
         for first in range(0, state.next, PAGE_ITEMS):
             numbers = range(first, min(first + PAGE_ITEMS, state.next))
-            records = await self.store.records(self.rid, [f"{path}[{n}]" for n in numbers])
+            records = await self.store.records(self.rid, [record_path(cs, path, n) for n in numbers])
             again += [n for n, record in zip(numbers, records, strict=True) if record is None or not record.done]
+        if not again and state.next == state.total:
+            return
         await self.store.write_pages(self.rid, self.frame.fence, self.frame.epoch, path, [], again)
         await self._start(cs, path, state.total, state.next, state.next - len(again), state.page_size)
 

@@ -4,9 +4,11 @@ The position in a frame is a stack of [index, slot, state]: one entry per list o
 
     None        step `index` begins
     @           its next attempt begins; state {"n": attempt, "w": until when it waits}
-    do          inside its own list; state {"n": attempt} from the second attempt on, {"until": ms} with a timeout
+    do          inside its own list, case or branches; state {"n": attempt} from the second attempt on, {"until": ms} with a
+                timeout, {"b": case} in a `switch`, {"f": true} once the branches of a `parallel` were started
     else        inside its `else`
     each        its fan-out was started
+    until       in a pass; state {"i": number, "t": when the first began, "w": pause until}; the next entry is the pass itself
     on_error, on_timeout   inside a handler; state {"error": …, "n": attempts, "ran": a step of it was not skipped}
 
 The stack is the cursor: every checkpoint stores it, a new claim goes on from it. Results of pure steps ride on the
@@ -22,6 +24,7 @@ import msgspec
 from aiflow.engine.attempts import Attempts
 from aiflow.engine.failure import Failed, StopRun
 from aiflow.engine.fans import Fans
+from aiflow.engine.passes import Passes
 from aiflow.engine.writing import Entry
 from aiflow.errors import ExpressionError, StepError
 from aiflow.language.model import join
@@ -67,6 +70,8 @@ class Frame(Attempts):
         self.deadlines.append(self.run.created_ms + timeout_ms)
         try:
             left_ms = self.deadlines[-1] - self.clock()
+            if left_ms <= 0 and (fan := self.open_fan_in(self.plan.steps, "", at or [])):
+                await self.store.stop_fan(self.run.rid, self.fence, self.epoch, fan)
             return (await self._bounded(left_ms, timeout_ms, self._listed(at))).output
         finally:
             self.deadlines.pop()
@@ -136,8 +141,29 @@ class Frame(Attempts):
             return raw
         return msgspec.json.encode({"$blob": await self.host.blobs.put(raw)})
 
-    async def run_item(self, body: CompiledStep) -> tuple[bool, Value]:
-        """Run one item of an `each`: (succeeded, output). Raises Leave, Lost, StopRun."""
+    async def run_one(self, fan: CompiledStep) -> bool:
+        """Run one item of an `each`, or one branch of a `parallel`; whether it succeeded. Raises Leave, Lost, StopRun."""
+        if self.around.branch:
+            return await self._branch(fan.branches[self.around.branch])
+        assert fan.body is not None
+        return await self._item(fan.body)
+
+    async def _branch(self, steps: list[CompiledStep]) -> bool:
+        record = Record(started=self.clock())
+        try:
+            record.output = await self.run_list(steps, self.resume["s"] if self.resume else None)
+        except StepError as error:
+            record.status, record.error = "failed", self._described(error)
+        record.finished = self.clock()
+        self.pending.append((self.around.own, record))
+        if record.error is None:
+            return True
+        self.failed_at = self._failed_cursor().encode()
+        if self.lane:
+            await self.flush(cursor=self.failed_at)
+        return False
+
+    async def _item(self, body: CompiledStep) -> bool:
         entry: Entry = [0, None, None]
         slot = state = rest = None
         if self.resume and self.resume["s"]:
@@ -147,12 +173,13 @@ class Frame(Attempts):
         try:
             if body.refs:
                 await self.need(body.refs)
-            return True, await self.body(body, self.path, entry, slot, state, rest)
+            await self.body(body, self.path, entry, slot, state, rest)
+            return True
         except StepError:
             self.failed_at = self._failed_cursor().encode()  # a retry of the run goes on at the step that failed
             if self.lane and (self.sequence or body.kind.lists):
                 await self.flush(cursor=self.failed_at)
-            return False, None
+            return False
 
     async def end_run(self, stop: StopRun) -> None:
         """A `stop` inside an item ends the whole run; the root does what is to be done at the end."""
@@ -191,24 +218,29 @@ class Frame(Attempts):
             await self.need(cs.refs)
         if slot is None and cs.cond is not None and not self._condition(cs):
             if cs.else_ is None:
-                self.keep(cs, join(self.path, cs.sub), Record(status="skipped", started=self.clock(), finished=self.clock()))
+                self.keep(cs, join(self.home, cs.sub), Record(status="skipped", started=self.clock(), finished=self.clock()))
                 return None
             slot = "else"
         if slot == "else":
             entry[1] = "else"
             started = self.clock()
             value = await self.run_list(cs.else_ or [], rest)
-            self.keep(cs, join(self.path, cs.sub), Record(output=value, started=started, finished=self.clock()))
+            self.keep(cs, join(self.home, cs.sub), Record(output=value, started=started, finished=self.clock()))
             self._ran()
             return value
         self._ran()
         if cs.each is not None:
             return await Fans(self).run(cs, entry, slot)
-        return await self.body(cs, join(self.path, cs.sub), entry, slot, state, rest)
+        if cs.until is not None:
+            return await Passes(self).run(cs, join(self.home, cs.sub), entry, state if slot == "until" else None, rest)
+        return await self.body(cs, join(self.home, cs.sub), entry, slot, state, rest)
+
+    async def branches(self, cs: CompiledStep, path: str, started: bool) -> Value:
+        return await (Fans(self).join(cs, path) if started else Fans(self).split(cs, path))
 
     def _condition(self, cs: CompiledStep) -> bool:
         assert cs.cond is not None
-        path = join(self.path, cs.sub)
+        path = join(self.home, cs.sub)
         try:
             return bool(cs.cond.evaluate(self.scope(cs, path, 1)))
         except StepError as error:

@@ -10,15 +10,16 @@ import signal
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from random import Random
 
 from redis.asyncio import Redis
 
 from aiflow.clock import StoreClock
+from aiflow.engine.around import surroundings
 from aiflow.engine.failure import SUSPECT, Leave, StopRun
 from aiflow.engine.frames import Frame
-from aiflow.engine.lanes import Lane, claimed_items
+from aiflow.engine.lanes import Lane, cancelled
 from aiflow.engine.limits import rate_of
 from aiflow.engine.run import RunContext
 from aiflow.engine.scope import Results
@@ -36,7 +37,6 @@ from aiflow.store.runs import Claim, Lost, RunStore
 
 log = logging.getLogger(__name__)
 
-CANCEL_S = 5.0  # tasks that do not end for so long are left behind
 FRAMES_MOST = 512  # frames in work at once in one process; more wait in the queue for another
 PLANS_KEPT = 64
 
@@ -77,7 +77,8 @@ class Host:
         self._crash = crash or {}
         self._plans: OrderedDict[str, CompiledPlan] = OrderedDict()
         self._prompts: dict[tuple[str, str], Prompt] = {}
-        self._tasks: dict[asyncio.Task[None], str] = {}
+        self._tasks: dict[asyncio.Task[None], tuple[str, str]] = {}  # run id, path
+        self._epochs: dict[asyncio.Task[None], int] = {}
         self._preloaded_for: set[str] = set()
         self._background: set[asyncio.Task[None]] = set()
         self._unwanted: set[asyncio.Task[None]] = set()  # of cancelled runs
@@ -111,11 +112,12 @@ class Host:
 
     def _begin(self, rid: str, path: str) -> None:
         task = asyncio.get_running_loop().create_task(self._claim_and_work(rid, path))
-        self._tasks[task] = rid
+        self._tasks[task] = rid, path
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._tasks[task]
+        self._epochs.pop(task, None)
         self._unwanted.discard(task)
         self._room.release()
         if not task.cancelled() and task.exception() is not None:
@@ -132,6 +134,8 @@ class Host:
         if isinstance(claim, str):
             return
         self.crash_point("after_claim")
+        if (task := asyncio.current_task()) in self._tasks:
+            self._epochs[task] = claim.epoch
         try:
             if claim.deaths >= SUSPECT and "#" not in path:  # a lane looks at each of its items
                 await self._work_alone(claim)
@@ -180,35 +184,28 @@ class Host:
         self._preload(run)
         if "#" in claim.path:
             fan, _, _ = claim.path.rpartition("#")
-            prefixes, loop, _ = await claimed_items(run, fan)
-            await Lane(run, claim, fan, plan.fans[static_path(fan)], prefixes, loop).work()
+            await Lane(run, claim, fan, await surroundings(run, fan)).work()
             return
-        prefixes, loop, chain = await claimed_items(run, claim.path)
-        index = chain[-1][1] if chain else None
+        around = await surroundings(run, claim.path)
         frame = Frame(
             run,
             claim.path,
             fence=self.keys.frame(claim.rid, claim.path),
             epoch=claim.epoch,
             lane="",
-            prefixes=prefixes,
-            loop=loop,
+            around=around,
             results=Results(self.store, self.blobs, claim.rid),
             cursor=claim.cursor,
             sequence=claim.sequence,
             now_ms=claim.now_ms,
             mark=claim.mark,
             deaths=claim.deaths,
-            index=index,
-            item=loop.get(chain[-1][2].step.as_) if chain else None,
         )
-        if not chain:
+        if around.fan is None:
             await frame.run_root()
             return
-        body = chain[-1][2].body
-        assert body is not None
         try:
-            succeeded, _ = await frame.run_item(body)
+            succeeded = await frame.run_one(around.fan)
         except StopRun as stop:
             await frame.end_run(stop)
             raise Lost from None
@@ -306,10 +303,10 @@ class Host:
             await asyncio.wait(list(self._tasks), timeout=grace_s)
         await cancelled(self._tasks)
 
-    def cancel_run(self, rid: str) -> None:
-        """Drop the frames of a run that was cancelled."""
-        for task, owner in self._tasks.items():
-            if owner == rid:
+    def cancel(self, rid: str, prefix: str = "", epoch: int | None = None) -> None:
+        """Drop the frames of a run that were cancelled: those whose path has a prefix, claimed up to an epoch."""
+        for task, (owner, path) in self._tasks.items():
+            if owner == rid and path.startswith(prefix) and (epoch is None or self._epochs.get(task, epoch + 1) <= epoch):
                 self._unwanted.add(task)
                 task.cancel()
 
@@ -330,16 +327,6 @@ class Host:
         else:
             os.kill(os.getpid(), signal.SIGKILL)
             time.sleep(60)
-
-
-async def cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they have ended: redis-py may swallow a cancellation that meets a reply (seen with 3.11)."""
-    left = {task for task in tasks if not task.done()}
-    deadline = time.monotonic() + CANCEL_S
-    while left and time.monotonic() < deadline:
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=0.2)
 
 
 def crash_points(text: str) -> dict[str, str]:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from aiflow.engine.around import Around, is_split, previous_of, scope_of
 from aiflow.engine.failure import SUSPECT, Leave, StopRun
 from aiflow.engine.frames import Frame
 from aiflow.engine.run import RunContext
 from aiflow.engine.scope import Results
 from aiflow.engine.writing import take_usage
-from aiflow.errors import StepError
-from aiflow.language.model import static_path
-from aiflow.plan import CompiledStep
-from aiflow.store.runs import NO_USAGE, Claim, FanState, Lost
-from aiflow.values import Value, decode
+from aiflow.store.runs import NO_USAGE, Claim, Lost
+from aiflow.values import Value
 
 if TYPE_CHECKING:
     from aiflow.engine.host import Host
+
+
+CANCEL_S = 5.0  # tasks that do not end for so long are left behind
 
 
 @dataclass(slots=True)
@@ -35,22 +38,18 @@ class Finished:
 class Lane:
     """One claimed lane at work."""
 
-    def __init__(
-        self, run: RunContext, claim: Claim, fan: str, cs: CompiledStep, prefixes: dict[int, str], loop: dict[str, Value]
-    ) -> None:
-        assert cs.body is not None
+    def __init__(self, run: RunContext, claim: Claim, fan: str, around: Around) -> None:
         self.run = run
         self.host: Host = run.host
         self.store = run.host.store
         self.path = claim.path
         self.fan = fan
-        self.cs = cs
-        self.body = cs.body
+        self.cs = run.plan.fan_at(fan)
+        self.split = is_split(fan)
         self.epoch = claim.epoch
         self.now_ms = claim.now_ms
         self.key = self.store.keys.frame(run.rid, claim.path)
-        self.prefixes = prefixes
-        self.loop = loop
+        self.around = around
         self.results = Results(self.store, run.host.blobs, run.rid)
         self.pages: dict[int, list[Value]] = {}
         self.flying: dict[int, asyncio.Task[None]] = {}
@@ -65,7 +64,7 @@ class Lane:
         if state is None:
             raise Lost
         self.page_size = state.page_size
-        self.loop = {**self.loop, **_scope(self.run, state)}
+        self.around = replace(self.around, loop={**self.around.loop, **scope_of(self.run, state)})
         number = int(self.path.rpartition("#")[2])
         width = state.concurrency // state.lanes + (number < state.concurrency % state.lanes)
         first = True
@@ -79,7 +78,11 @@ class Lane:
                     raise Lost
                 self.now_ms = reply[1]
                 handed = [_handed(one) for one in reply[2:]]
-                await self._load_pages([index for index, _, _ in handed])
+                if not self.split:
+                    await self._load_pages([index for index, _, _ in handed])
+                elif status == "stop" and self.flying:  # another branch decided
+                    await cancelled(self.flying.values())
+                    continue
                 for index, again, deaths in handed:
                     self._launch(index, again, deaths)
                 if not self.flying and not self.finished:
@@ -145,9 +148,7 @@ class Lane:
 
     async def _run_item(self, index: int, again: bool, deaths: int) -> Finished | None:
         path = f"{self.fan}[{index}]"
-        item = self.pages[index // self.page_size][index % self.page_size]
-        body_block = self.cs.step.body_block or 0
-        previous = await _previous(self.results, self.cs, self.fan, index)
+        around = await self._around(path, index)
         cursor, sequence, mark, now_ms = b"", 0, "", self.now_ms
         if again:
             cursor, sequence, mark, now_ms = await self.host.frame_state(self.run.rid, path, self.now_ms)
@@ -157,22 +158,19 @@ class Lane:
             fence=self.key,
             epoch=self.epoch,
             lane=self.path,
-            prefixes={**self.prefixes, body_block: path},
-            loop={**self.loop, self.cs.step.as_: item, "index": index, "previous": previous},
+            around=around,
             results=self.results.child(),
             cursor=cursor,
             sequence=sequence,
             now_ms=now_ms,
             mark=mark,
             deaths=deaths,
-            index=index,
-            item=item,
         )
         if deaths >= SUSPECT:
             await self.host.alone(frame)
             await self.store.begin(self.run.rid, self.key, self.epoch, index, deaths)
         try:
-            succeeded, _ = await frame.run_item(self.body)
+            succeeded = await frame.run_one(self.cs)
         except StopRun as stop:
             await frame.end_run(stop)
             raise Lost from None
@@ -185,6 +183,12 @@ class Lane:
         drop = frame.frame_key if succeeded and frame.sequence else ""
         return Finished(index, not succeeded, drop, records, take_usage(frame))
 
+    async def _around(self, path: str, index: int) -> Around:
+        if self.split:
+            return self.around.branch_of(self.cs, self.fan, index)
+        item = self.pages[index // self.page_size][index % self.page_size]
+        return self.around.item_of(self.cs, path, index, item, await previous_of(self.results, self.cs, self.fan, index))
+
     async def _load_pages(self, indexes: list[int]) -> None:
         """Have the pages of these items at hand; pages that were worked through are dropped."""
         numbers = {index // self.page_size for index in indexes}
@@ -193,26 +197,6 @@ class Lane:
             del self.pages[number]
         for number in sorted(numbers - self.pages.keys()):
             self.pages[number] = await self.store.page(self.run.rid, self.fan, number)
-
-
-async def _previous(results: Results, cs: CompiledStep, fan: str, index: int) -> Value:
-    """`previous` of an item: the output of the item before, with `concurrency: 1`."""
-    if index == 0 or not cs.uses_previous or cs.step.concurrency != 1:
-        return None
-    path = f"{fan}[{index - 1}]"
-    await results.load(path, "")
-    record = results.get(path)
-    return record.output if record else None
-
-
-def _scope(run: RunContext, state: FanState) -> dict[str, Value]:
-    """What the items of a handler see of it: `error`, and the status of the run."""
-    if not state.scope:
-        return {}
-    scope: dict[str, Value] = decode(state.scope)
-    if "status" in scope:
-        scope["run"] = {**run.view, "status": scope.pop("status")}
-    return scope
 
 
 def _handed(one: bytes) -> tuple[int, bool, int]:
@@ -228,29 +212,11 @@ def _sum(finished: list[Finished]) -> tuple[Any, ...]:
     return tuple(sum(column) for column in zip(*used, strict=True))
 
 
-async def claimed_items(
-    run: RunContext, path: str
-) -> tuple[dict[int, str], dict[str, Value], list[tuple[str, int, CompiledStep]]]:
-    """For a frame inside fan-outs: prefixes of the blocks it sees, the loop variables around it, and its chain of fan-outs.
-
-    `path` is an item (`docs[3].facts[7]`) or a fan-out inside an item (`docs[3].facts`).
-    """
-    prefixes, loop, chain = {0: ""}, {}, []
-    position = 0
-    while (end := path.find("]", position)) >= 0:
-        start = path.index("[", position)
-        fan, index = path[:start], int(path[start + 1 : end])
-        cs = run.plan.fans.get(static_path(fan))
-        if cs is None:
-            raise StepError("lost", f"the plan has no fan-out {fan}")
-        state = await run.host.store.fan_state(run.rid, fan)
-        if state is None:
-            raise Lost
-        number, place = divmod(index, state.page_size)
-        page = await run.host.store.page(run.rid, fan, number)
-        prefixes[cs.step.body_block or 0] = path[: end + 1]
-        previous = await _previous(Results(run.host.store, run.host.blobs, run.rid), cs, fan, index)
-        loop.update({**_scope(run, state), cs.step.as_: page[place], "index": index, "previous": previous})
-        chain.append((fan, index, cs))
-        position = end + 1
-    return prefixes, loop, chain
+async def cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: redis-py may swallow a cancellation that meets a reply (seen with 3.11)."""
+    left = {task for task in tasks if not task.done()}
+    deadline = time.monotonic() + CANCEL_S
+    while left and time.monotonic() < deadline:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=0.2)

@@ -81,6 +81,11 @@ class Results:
         if record.count and record.output is None:
             record.output, self._errors[path] = await self.items(path, record.count)
 
+    async def output(self, path: str, record: Record) -> Value:
+        """The output of a record that was read from the store."""
+        await self._complete(path, record)
+        return record.output
+
     async def items(self, path: str, count: int) -> tuple[list[Value], list[Value]]:
         """Outputs of all items, null for failed ones, and the failures; read page by page."""
         outputs: list[Value] = []

@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Coroutine, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 
 from aiflow.clock import rfc3339
+from aiflow.engine.around import Around
 from aiflow.engine.failure import Leave
 from aiflow.engine.run import RunContext, Secrets
 from aiflow.engine.scope import Results, StepsView
@@ -20,10 +21,7 @@ from aiflow.plan import CompiledStep
 from aiflow.steps._kind import Usage
 from aiflow.store.records import Record, encode_record
 from aiflow.store.runs import NO_USAGE, Move
-from aiflow.values import Value, encode
-
-if TYPE_CHECKING:
-    pass
+from aiflow.values import encode
 
 BLOB_PAUSES_S = (1.0, 4.0, 10.0)  # a blob store in trouble is asked again
 
@@ -39,8 +37,7 @@ class Writing:
     Args:
         fence: key of the frame whose epoch guards our writes: our own, or that of the lane we run in.
         lane: path of that lane, "" when the frame has a claim of its own.
-        prefixes: for each block that can be seen, the path of its frame.
-        loop: `item`, `index`, `previous` of the loops around.
+        around: where it stands, see around.py.
     """
 
     def __init__(
@@ -51,16 +48,13 @@ class Writing:
         fence: str,
         epoch: int,
         lane: str,
-        prefixes: dict[int, str],
-        loop: dict[str, Value],
+        around: Around,
         results: Results,
         cursor: bytes = b"",
         sequence: int = 0,
         now_ms: int = 0,
         mark: str = "",
         deaths: int = 0,
-        index: int | None = None,
-        item: Value = None,
     ) -> None:
         self.run = run
         self.host = run.host
@@ -76,8 +70,9 @@ class Writing:
         self.now_ms = now_ms
         self.mark = mark
         self.deaths = deaths
-        self.index = index
-        self.item = item
+        self.around = around
+        self.home = around.home  # what the records of steps stand below; changes in the passes of an `until`
+        self.index = around.index
         self.stack: list[Entry] = []
         self.list_name = "steps"
         self.extra: dict[str, Any] = {}
@@ -89,8 +84,8 @@ class Writing:
         self.lines: list[bytes] = []
         self.done_fans: list[tuple[str, int]] = []  # fan-outs that the next checkpoint moves past
         self.deadlines: list[int] = []  # of the blocks with a `timeout` that are open, ms
-        self.prefixes = prefixes
-        self.steps_view = StepsView(run.plan, results, prefixes)
+        self.prefixes = dict(around.prefixes)
+        self.steps_view = StepsView(run.plan, results, self.prefixes)
         self.base: dict[str, Any] = {
             "inputs": run.inputs,
             "steps": self.steps_view,
@@ -99,7 +94,7 @@ class Writing:
             "event": run.meta.get("event"),
             "now": self.now_text,
             PROJECT: self.host.settings.root,
-            **loop,
+            **around.loop,
         }
         self.resume: dict[str, Any] | None = _cursor_decoder.decode(cursor) if cursor else None
 
@@ -117,7 +112,7 @@ class Writing:
         for id in ids:
             path = self.steps_view.path(id)
             if path is not None and not self.results.has(path):
-                await self.results.load(path, self.path)
+                await self.results.load(path, self.around.own)
 
     def scope(self, cs: CompiledStep, path: str, attempt: int) -> dict[str, Any]:
         """The names that this step's expressions may use."""
@@ -262,7 +257,7 @@ class Writing:
     @property
     def actor(self) -> str:
         """Name of the Dramatiq actor of this frame's block."""
-        block = next((number for number, prefix in self.prefixes.items() if prefix == self.path), 0)
+        block = next((number for number, prefix in self.prefixes.items() if prefix == self.around.home), 0)
         return self.plan.actors.get(block, self.plan.workflow.name)
 
 

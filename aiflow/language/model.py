@@ -95,6 +95,11 @@ class Step(msgspec.Struct, omit_defaults=True, kw_only=True):
     line: int = 0
     column: int = 0
 
+    @property
+    def else_in_body(self) -> bool:
+        """Whether `else_` is what a `switch` does without a case, once per item or pass."""
+        return self.kind == "switch" and self.if_ is None
+
 
 class Concurrency(msgspec.Struct, frozen=True, omit_defaults=True):
     """How many runs of a workflow may be at work at the same time, for each value of `key` (bare, or None)."""
@@ -156,6 +161,13 @@ class Workflow(msgspec.Struct, omit_defaults=True, kw_only=True):
     source: str = ""
 
 
+def case_text(key: Any) -> str:
+    """A value, or a key of `cases`, as a `switch` compares it: `true`, `1`, `invoice`."""
+    if isinstance(key, bool) or key is None:
+        return "null" if key is None else str(key).lower()
+    return f"{key:g}" if isinstance(key, float) and key.is_integer() else str(key)
+
+
 def static_path(path: str) -> str:
     """A step path without indexes: `docs[3].facts[7]` -> `docs.facts`."""
     return _INDEX.sub("", path)
@@ -174,7 +186,7 @@ def walk_paths(workflow: Workflow) -> Iterator[tuple[str, Step]]:
             for handlers in (step.on_error, step.on_timeout):
                 if isinstance(handlers, list):
                     yield from inside(handlers, inner)
-            yield from inside(step.else_ or [], prefix)
+            yield from inside(step.else_ or [], inner if step.else_in_body else prefix)
 
     yield from inside(workflow.steps, "")
     yield from inside(workflow.on_error, "")

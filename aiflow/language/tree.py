@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiflow.language.model import case_text
 from aiflow.steps._kind import StepKind
 from aiflow.steps._registry import kinds
 
@@ -195,11 +196,6 @@ def branch_name(node: Node, path: Path) -> str:
     if path[-1] == "do":
         return str(int(path[-2]) + 1)
     return case_text(path[-1])
-
-
-def case_text(key: Any) -> str:
-    """A key of `cases` as it is compared: `true`, `1`, `invoice`."""
-    return str(key).lower() if isinstance(key, bool) or key is None else str(key)
 
 
 def _kind_lists(kind: StepKind, value: Any, path: Path) -> Iterator[tuple[str, Path, Any]]:

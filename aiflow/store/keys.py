@@ -17,7 +17,7 @@
     <ns>:q:<queue>[.msgs]     Dramatiq's queue
     <ns>:bell:<queue>         list   the doorbell: what an idle consumer blocks on
     <ns>:limit:<name>         string state of a rate limit
-    <ns>:cancels              zset   runs cancelled lately, so that workers drop them at once
+    <ns>:cancels              zset   runs cancelled lately, and frames (`R|path.|newest epoch`), so that workers drop them at once
     <ns>:pulse, :grace, :seq  string reconciler's last beat, no lease expires before, message counter
 
 Fields of a run: st status, wf workflow, v version, in inputs, t0 created, t1 started, t2 finished, out outputs, err error,
@@ -27,7 +27,7 @@ Fields of a frame: e epoch, q sequence of its last checkpoint, c cursor, t time 
 z it waits to work alone (after two deaths), m start mark of a step that is not repeatable, A actor.
 Fields of a fan-out: n total, x next to hand out, r running, k finished, b failed, a failures allowed, c concurrency,
 s stopped, g generation, P parent frame, Q the parent's sequence when it fanned out, F begun anew before (retry of a `do`),
-L lanes, z page size, S what its items see of the handler they stand in, p0 p1 ... pages of items.
+L lanes, z page size, S what its items see of the handler they stand in, J the first success decides, p0 p1 ... pages of items.
 Fields of a lane besides: a<index> for each item it has claimed: workers that died in it, and `z`.
 """
 

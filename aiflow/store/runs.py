@@ -77,7 +77,8 @@ class Move:
 @dataclass(slots=True)
 class Fan:
     """A fan-out to be started. `next`: first item never handed out; `finished`: items that are done already.
-    `deadline_ms`: the frame is woken then, done or not; 0 for never. `scope`: names that its items see besides, JSON or ""."""
+    `deadline_ms`: the frame is woken then, done or not; 0 for never. `scope`: names that its items see besides, JSON or "".
+    `first`: the first item that succeeds decides."""
 
     path: str
     total: int
@@ -91,6 +92,7 @@ class Fan:
     actor: str
     deadline_ms: int
     scope: bytes = b""
+    first: bool = False
 
 
 @dataclass(slots=True)
@@ -173,7 +175,7 @@ class RunStore:
         args = (
             move.epoch, move.sequence, move.cursor, *move.usage, move.rid, move.path, worker, actor, lane,
             fan.path, fan.total, fan.next, fan.finished, fan.allowed, fan.concurrency, fan.lanes, fan.page_size,
-            fan.generation, fan.actor, fan.deadline_ms, fan.scope, len(move.records) // 2,
+            fan.generation, fan.actor, fan.deadline_ms, fan.scope, int(fan.first), len(move.records) // 2,
         )  # fmt: skip
         return self._time(await self.commit.call("fan_out", keys, (*args, *move.records)))
 
@@ -287,9 +289,10 @@ class RunStore:
         n, x, k, b, a, c, s, lanes, z, g = (int(one or 0) for one in v[:-1])
         return FanState(n, x, k, b, a, c, s == 1, lanes, z, g, v[-1] or b"")
 
-    async def stop_fan(self, rid: str, path: str) -> None:
-        """Let nothing new begin in a fan-out that its frame has given up."""
-        await self.read("HSET", self.keys.fan(rid, path), "s", 1)
+    async def stop_fan(self, rid: str, fence: str, epoch: int, path: str) -> None:
+        """Let nothing new begin in a fan-out that its frame has given up. Raises Lost."""
+        keys = (self.keys.ns, self.keys.run(rid), fence, self.keys.fan(rid, path))
+        self._time(await self.commit.call("stop_fan", keys, (epoch, rid)))
 
     async def write_pages(
         self, rid: str, fence: str, epoch: int, path: str, pages: Sequence[bytes], again: Sequence[int]

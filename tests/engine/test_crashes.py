@@ -54,6 +54,42 @@ FLOW = """
     """
 RESULT = [3 * 10 * doc + 3 + 2 for doc in range(4)] + [300]
 
+BLOCKS = """
+    steps:
+      - id: rounds
+        until: index == 1
+        do:
+          - id: sides
+            parallel:
+              left:
+                - id: a
+                  python: work:echo
+                  with: {value: "{{ index }}"}
+                - wait: 20ms
+                - id: b
+                  python: work:echo
+                  with: {value: "{{ steps.a.output + 1 }}"}
+              right:
+                - id: items
+                  each: range(3)
+                  concurrency: 2
+                  switch: item
+                  cases:
+                    1: [{wait: 10ms}, {id: one, python: work:echo, with: {value: 10}}]
+                  else: [{id: other, python: work:echo, with: {value: "{{ item }}"}}]
+          - id: sum
+            python: work:echo
+            with: {value: "{{ steps.sides.output.left + (steps.sides.output.right | sum) + (previous or 0) }}"}
+      - id: race
+        join: first
+        parallel:
+          quick: [{id: fast, python: work:echo, with: {value: 1}}]
+          slow: [{wait: 1h}, {python: work:echo}]
+      - id: last
+        python: work:echo
+        with: {value: "{{ steps.rounds.output + steps.race.output.quick }}"}
+    """
+
 POINTS = {  # point: at which of its times the worker dies
     "before_claim": (1, 2, 9),
     "after_claim": (1, 2, 4, 9),
@@ -104,6 +140,28 @@ async def test_a_worker_killed_at_this_point(app: App, project: Project, point: 
         rescuer = project.worker()
         await judge(project, await ended(app, rid), before, kills=1)
         assert rescuer.stop() == 0
+
+
+@pytest.mark.parametrize(
+    "crash",
+    ["after_claim:1", "after_claim:4", "after_effect:2", "after_effect:6", "after_effect:12", "before_checkpoint:2", "after_checkpoint:4",
+     "before_fan_out:1", "after_fan_out:2", "after_fan_out:3", "before_park:1", "after_park:2", "after_finish_item:1", "lane_before_items:3", "lane_after_items:2",
+     "lane_after_items:9"],
+)  # fmt: skip
+async def test_killed_in_passes_and_branches(app: App, project: Project, crash: str) -> None:
+    doomed = project.worker(f"{crash}=kill")
+    rid = await app.client.start(project.load(BLOCKS), {})
+    await doomed.death()
+    before = settled(project, rid)
+    project.worker()
+    info = await ended(app, rid)
+    assert (info.status, info.outputs) == ("ok", (1 + 12) + (2 + 12) + 1), info.error
+    counts = project.counts()
+    assert {path: counts[path] for path in before} == before
+    assert len(counts) == 2 * (2 + 3 + 1) + 2
+    assert set(counts.values()) <= {1, 2}
+    await until(lambda: not project.held(), "the loser of the race")
+    await project.assert_at_rest(rid)
 
 
 @pytest.mark.parametrize("point", ["after_effect", "lane_after_items", "after_park", "after_fan_out", "before_finish"])

@@ -123,7 +123,7 @@ def _is_too_early(site: Site, reference: Reference) -> bool:
 def _previous(look: Inspection, site: Site, reference: Reference) -> None:
     loop = site.scope["previous"]
     assert loop is not None
-    if loop.data.get("concurrency") != 1:
+    if loop.has_each and loop.data.get("concurrency") != 1:
         _say(look, site, reference, "`previous` needs items one after the other, and this `each` does several at a time",
              "needs-partner", "add: concurrency: 1")  # fmt: skip
 

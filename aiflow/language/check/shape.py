@@ -16,7 +16,8 @@ from aiflow.language.check._shape_words import (
 )
 from aiflow.language.check._words import block, nearest, said
 from aiflow.language.config import modifier_default
-from aiflow.language.tree import Node, Path, case_text
+from aiflow.language.model import case_text
+from aiflow.language.tree import Node, Path
 from aiflow.language.vocabulary import (
     MODIFIERS,
     RETRIED_KINDS,

@@ -82,6 +82,24 @@ local function void(run, rid, path)
   if counted and is_open(redis.call('HGET', run, 'st')) then less(run) end
 end
 
+-- Void all frames below a path (`sides.`), and let nothing new begin in their fan-outs. `except`: a lane that is at work here itself.
+local function void_below(run, rid, prefix, except)
+  for _, key in ipairs(redis.call('SMEMBERS', run .. ':keys')) do
+    local path = frame_path(run, key)
+    if path and path ~= except and string.sub(path, 1, #prefix) == prefix then void(run, rid, path) end
+    local kind, name = string.match(string.sub(key, #run + 1), '^:(e):(.*)$')
+    if kind and string.sub(name, 1, #prefix) == prefix and redis.call('TYPE', key).ok == 'hash' then redis.call('HSET', key, 's', 1) end
+  end
+end
+
+-- What a fan-out of branches leaves behind when it is decided early: nothing of it goes on, and workers hear of it at once.
+local function cancel_branches(run, rid, fan, except, at)
+  local prefix = string.match(string.sub(fan, #run + 4), '^(.*)%*$')
+  if not prefix then return end
+  void_below(run, rid, prefix, except)
+  redis.call('ZADD', P .. ':cancels', at, rid .. '|' .. prefix .. '|' .. (redis.call('HGET', run, 'ec') or '0'))
+end
+
 -- Nothing moves a frame of a run that has ended; a worker that is in it may still hand in what was paid for.
 local function still(run, rid, path)
   redis.call('ZREM', P .. ':ready', rid .. '|' .. path)
@@ -128,13 +146,14 @@ local function wake_parent(run, rid, fan, at)
   if redis.call('HGET', frame_key(run, parent[1]), 'q') == parent[2] then wake(run, rid, parent[1], at) end
 end
 
--- Count finished items of a fan-out and wake its parent at the last one, or at the failure that is one too many.
--- `h` = {n, r, k, b, a, s}, numbers, after the finished ones were counted in.
-local function settle_fan(run, rid, fan, h, failed_now, at)
+-- Count finished items of a fan-out and wake its parent at the last one, at the failure that is one too many, or with
+-- `first` at the first success. `h` = {n, r, k, b, a, s, first}, numbers, after the finished ones were counted in.
+local function settle_fan(run, rid, fan, h, failed_now, succeeded_now, lane, at)
   local stopped = h.s == 1
-  if failed_now and not stopped and h.b > h.a then
+  if not stopped and (failed_now and h.b > h.a or succeeded_now and h.first == 1) then
     h.s = 1
     redis.call('HSET', fan, 's', 1)
+    cancel_branches(run, rid, fan, lane, at)
     wake_parent(run, rid, fan, at)
   elseif not stopped and h.k >= h.n then
     wake_parent(run, rid, fan, at)
@@ -145,13 +164,13 @@ end
 local function item_left(run, rid, path, failed, at)
   local epath, index = string.match(path, '^(.*)%[(%d+)%]$')
   local fan = run .. ':e:' .. epath
-  local v = redis.call('HMGET', fan, 'n', 'r', 'k', 'b', 'a', 's', 'x', 'c')
+  local v = redis.call('HMGET', fan, 'n', 'r', 'k', 'b', 'a', 's', 'x', 'c', 'J')
   if not v[1] then return end
   local h = { n = tonumber(v[1]), r = tonumber(v[2]) - 1, k = tonumber(v[3]) + 1, b = tonumber(v[4]),
-              a = tonumber(v[5]), s = tonumber(v[6]) }
+              a = tonumber(v[5]), s = tonumber(v[6]), first = tonumber(v[9] or '0') }
   if failed then h.b = h.b + 1 end
   redis.call('HSET', fan, 'r', h.r, 'k', h.k, 'b', h.b)
-  settle_fan(run, rid, fan, h, failed, at)
+  settle_fan(run, rid, fan, h, failed, not failed, '', at)
   if h.s == 0 and (tonumber(v[7]) < h.n or redis.call('LLEN', fan .. ':again') > 0) then
     local lane = redis.call('LPOP', fan .. ':idle')
     if lane then wake(run, rid, epath .. '#' .. lane, at) end

@@ -3,14 +3,14 @@
 -- The pages of items were written into the fan-out's hash before. When the fan-out exists from an earlier generation
 -- (retry of a failed run), the items in `:again` and those never handed out are done.
 -- KEYS ns, run, fence, frame, results, fan
--- ARGV epoch, sequence, cursor, cost, tokens in, tokens out, calls, rid, path, worker, actor, lane path, fan path, total, next, finished, allowed, concurrency, lanes, page size, generation, lane actor, deadline (ms, 0 for none: the frame is woken then), scope (what items see of it, JSON or ''), records, (path, record)*
+-- ARGV epoch, sequence, cursor, cost, tokens in, tokens out, calls, rid, path, worker, actor, lane path, fan path, total, next, finished, allowed, concurrency, lanes, page size, generation, lane actor, deadline (ms, 0 for none: the frame is woken then), scope (what items see of it, JSON or ''), first success decides (1/0), records, (path, record)*
 -- Returns now | "fenced" | "gone"
 local run, frame, fan, rid, path = KEYS[2], KEYS[4], KEYS[6], ARGV[8], ARGV[9]
 local refused = refuse(run, KEYS[3], ARGV[1])
 if refused then return refused end
 local at = now()
 if tonumber(redis.call('HGET', frame, 'q') or '0') >= tonumber(ARGV[2]) then return at end
-if #ARGV > 25 then redis.call('HSET', KEYS[5], unpack(ARGV, 26)) end
+if #ARGV > 26 then redis.call('HSET', KEYS[5], unpack(ARGV, 27)) end
 redis.call('HSET', frame, 'q', ARGV[2], 'c', ARGV[3], 't', at, 'd', 0, 'm', '')
 use(run, 4)
 if ARGV[12] == '' then
@@ -31,6 +31,7 @@ if lanes_before then
 end
 redis.call('HSET', fan, 'n', ARGV[14], 'x', ARGV[15], 'r', 0, 'k', ARGV[16], 'b', 0, 'a', ARGV[17], 'c', ARGV[18], 's', 0,
   'L', ARGV[19], 'z', ARGV[20], 'g', ARGV[21], 'P', path, 'Q', ARGV[2], 'S', ARGV[24])
+if ARGV[25] == '1' then redis.call('HSET', fan, 'J', 1) end
 if ARGV[23] ~= '0' then redis.call('ZADD', P .. ':timers', ARGV[23], rid .. '|' .. path) end
 redis.call('DEL', fan .. ':idle')
 redis.call('SADD', run .. ':keys', fan, fan .. ':idle', fan .. ':again')

@@ -11,12 +11,12 @@ local run, lane, fan, rid = KEYS[2], KEYS[3], KEYS[4], ARGV[2]
 local held = redis.call('HMGET', lane, 'e', 'w')
 if held[1] ~= ARGV[1] or held[2] ~= ARGV[4] then return { 'fenced' } end
 local ended = not is_open(redis.call('HGET', run, 'st'))
-local v = redis.call('HMGET', fan, 'n', 'x', 'r', 'k', 'b', 'a', 'c', 's', 'F')
+local v = redis.call('HMGET', fan, 'n', 'x', 'r', 'k', 'b', 'a', 'c', 's', 'F', 'J')
 if not v[1] then return { 'gone' } end
-local h = { n = tonumber(v[1]), r = tonumber(v[3]), k = tonumber(v[4]), b = tonumber(v[5]), a = tonumber(v[6]), s = tonumber(v[8]) }
+local h = { n = tonumber(v[1]), r = tonumber(v[3]), k = tonumber(v[4]), b = tonumber(v[5]), a = tonumber(v[6]), s = tonumber(v[8]), first = tonumber(v[10] or '0') }
 local x, c = tonumber(v[2]), tonumber(v[7])
 local at = now()
-local failed_now, counted = false, 0
+local failed_now, succeeded_now, counted = false, false, 0
 local i = 13
 for _ = 1, tonumber(ARGV[12]) do
   local index, failed, frame, count = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
@@ -24,7 +24,7 @@ for _ = 1, tonumber(ARGV[12]) do
   if redis.call('HDEL', lane, 'a' .. index) == 1 then
     i = write_records(KEYS[5], count, i)
     h.r, h.k, counted = h.r - 1, h.k + 1, counted + 1
-    if failed == '1' then h.b, failed_now = h.b + 1, true end
+    if failed == '1' then h.b, failed_now = h.b + 1, true else succeeded_now = true end
     if frame ~= '' then
       redis.call('UNLINK', frame)
       redis.call('SREM', run .. ':keys', frame)
@@ -61,7 +61,7 @@ end
 local again_left = h.s == 0 and redis.call('LLEN', fan .. ':again') or 0
 local want, before = tonumber(ARGV[5]), #out
 local take = math.min(want, c - h.r)
-if h.s == 0 and not (failed_now and h.b > h.a) then
+if h.s == 0 and not (failed_now and h.b > h.a) and not (succeeded_now and h.first == 1) then
   local fields = {}
   while take > 0 do
     local index
@@ -88,7 +88,7 @@ if h.s == 0 and not (failed_now and h.b > h.a) then
 end
 redis.call('HSET', fan, 'x', x, 'r', h.r, 'k', h.k, 'b', h.b)
 if counted > 0 then
-  settle_fan(run, rid, fan, h, failed_now, at)
+  settle_fan(run, rid, fan, h, failed_now, succeeded_now, ARGV[3], at)
 end
 if h.s == 1 then out[1] = 'stop' end
 if flight == 0 and #out == 2 then

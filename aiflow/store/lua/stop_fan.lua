@@ -1,0 +1,14 @@
+#!lua flags=allow-oom
+-- stop_fan: let nothing new begin in a fan-out that its frame has given up; what is under way in branches is cancelled.
+-- KEYS ns, run, fence, fan
+-- ARGV epoch, rid
+-- Returns now | "fenced" | "gone"
+local run = KEYS[2]
+local refused = refuse(run, KEYS[3], ARGV[1])
+if refused then return refused end
+local at = now()
+if redis.call('EXISTS', KEYS[4]) == 1 and redis.call('HGET', KEYS[4], 's') ~= '1' then
+  redis.call('HSET', KEYS[4], 's', 1)
+  cancel_branches(run, ARGV[2], KEYS[4], '', at)
+end
+return at
