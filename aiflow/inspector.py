@@ -11,12 +11,14 @@ import msgspec
 
 from aiflow.errors import RunError
 from aiflow.language.model import Step, Workflow, static_path, walk_paths
+from aiflow.plan import BRANCHES
 from aiflow.settings import Settings
 from aiflow.store.blobs import BlobStore
 from aiflow.store.keys import Keys, member
 from aiflow.store.records import Record, decode_record
 from aiflow.values import Value, decode, plain
 
+SPLIT = f".{BRANCHES}"
 PAGE = 500
 OPEN = ("queued", "running", "waiting")
 _RUN_FIELDS = ("st", "wf", "v", "in", "out", "err", "t0", "t1", "t2", "cost", "tin", "tout", "calls", "meta", "g")
@@ -182,7 +184,8 @@ class Inspector:
                 path = raw.decode()
                 if not prefix or path == prefix or path.startswith((prefix + ".", prefix + "[")):
                     paths.append(path)
-        paths.sort(key=lambda path: _order(path, kinds))
+        places = _with_branches(kinds)
+        paths.sort(key=lambda path: _order(path, places))
         for first in range(0, len(paths), PAGE):
             part = paths[first : first + PAGE]
             for path, raw in zip(part, await self._reader.hmget(self._keys.results(rid), part), strict=True):
@@ -242,7 +245,9 @@ class Inspector:
         top = [(step.sub, step) for step in workflow.steps]
         raws = await self._reader.hmget(self._keys.results(rid), [path for path, _ in top]) if top else []
         current = position["s"][0][0] if position["l"] == "steps" and position["s"] else len(top)
-        fans = await self._fans(rid)
+        found = await self._fans(rid)
+        splits = {path[: -len(SPLIT)] for path in found if path.endswith(SPLIT)}
+        fans = {path.removesuffix(SPLIT): counts for path, counts in found.items()}
         lines: list[Progress] = []
         for place, ((path, step), raw) in enumerate(zip(top, raws, strict=True)):
             line = Progress(path, step.id or step.label, step.kind, 0, "pending")
@@ -254,17 +259,18 @@ class Inspector:
             elif info.is_open and place >= current and not any(one.status == "running" for one in lines):
                 line.status = "running"
             lines.append(line)
-            lines += self._inside(path, line, step, fans)
+            lines += self._inside(path, line, fans, splits)
         return RunProgress(info, lines)
 
-    def _inside(self, path: str, line: Progress, step: Step, fans: dict[str, list[int]]) -> list[Progress]:
+    def _inside(self, path: str, line: Progress, fans: dict[str, list[int]], splits: set[str]) -> list[Progress]:
         inner: list[Progress] = []
         for where, counts in fans.items():
             if where == path:
                 line.total, line.done, line.failed, line.running = counts[0], counts[1], counts[2], counts[3]
             elif where.startswith(path + ".") and line.status == "running":
                 name = where[len(path) + 1 :]
-                one = Progress(where, name, "each", where.count(".") - path.count("."), "running")
+                kind, depth = "parallel" if where in splits else "each", where.count(".") - path.count(".")
+                one = Progress(where, name, kind, depth, "running")
                 one.total, one.done, one.failed, one.running = counts[0], counts[1], counts[2], counts[3]
                 inner.append(one)
         return inner
@@ -316,7 +322,7 @@ class Inspector:
             output = decode(await self._blobs.get(record.blob["$blob"]))
         return StepInfo(
             path=path,
-            kind=place[1].kind if place else "?",
+            kind=place[1].kind if place else "branch",
             status=record.status,
             attempts=record.attempts,
             started_ms=record.started,
@@ -342,13 +348,22 @@ class Inspector:
         return outputs
 
 
-def _order(path: str, kinds: dict[str, tuple[int, Step]]) -> tuple[Any, ...]:
+def _with_branches(kinds: dict[str, tuple[int, Step]]) -> dict[str, int]:
+    """The places of steps in the file, and of the branches around them."""
+    places: dict[str, int] = {}
+    for path, (place, _) in kinds.items():
+        parts = path.split(".")
+        for end in range(1, len(parts) + 1):
+            places.setdefault(".".join(parts[:end]), place)
+    return places
+
+
+def _order(path: str, places: dict[str, int]) -> tuple[Any, ...]:
     """Items of one fan-out together and in order, steps in the order of the file."""
     parts: list[tuple[int, int]] = []
     whole = ""
     for part in path.split("."):
         name, _, index = part.partition("[")
         whole = f"{whole}.{name}" if whole else name
-        place = kinds[static_path(whole)][0] if static_path(whole) in kinds else 1 << 30
-        parts.append((place, int(index.rstrip("]").partition("]")[0]) if index else -1))
+        parts.append((places.get(static_path(whole), 1 << 30), int(index.rstrip("]").partition("]")[0]) if index else -1))
     return tuple(parts)

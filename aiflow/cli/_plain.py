@@ -49,14 +49,14 @@ class PlainView:
         self._status[line.path] = line.status
         if line.status == "running":
             self._begun[line.path] = time.monotonic()
-            self._line(f"{line.path} ({line.kind})" + (f": {count(line.total, 'item')}" if line.total else ""))
+            self._line(f"{line.path} ({line.kind})" + (f": {_many(line)}" if line.total else ""))
         elif line.status not in ("pending", "waiting"):
             self._line(f"{line.path}: {line.status}{self._facts(line)}")
 
     def _facts(self, line: Progress) -> str:
         facts = []
         if line.total is not None:
-            facts.append(count(line.total, "item"))
+            facts.append(_many(line))
         if line.failed:
             facts.append(f"{line.failed:,} failed")
         took = (line.finished_ms or 0) - (line.started_ms or 0)
@@ -108,3 +108,11 @@ class PlainView:
     def _line(self, text: str) -> None:
         self._spoke = time.monotonic()
         say(f"{time.strftime('%H:%M:%S')}  {one_line(text, 500)}")
+
+
+def _many(line: Progress) -> str:
+    """`5 items`, `2 branches`"""
+    total = line.total or 0
+    if line.kind == "parallel":
+        return f"{total:,} branch{'' if total == 1 else 'es'}"
+    return count(total, "item")

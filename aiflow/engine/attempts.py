@@ -32,7 +32,7 @@ class Attempts(Writing, abc.ABC):
         self, cs: CompiledStep, path: str, entry: Entry, slot: str | None, state: Any, rest: list[Entry] | None
     ) -> Value:
         """Attempts, then handlers, then `output`."""
-        started = self.clock()
+        started = (state or {}).get("t") or self.clock()
         attempt = (state or {}).get("n", 1)
         if slot in ("on_error", "on_timeout"):
             return await self.handle(cs, path, entry, state["error"], attempt, started, slot, rest)
@@ -198,7 +198,9 @@ class Attempts(Writing, abc.ABC):
         self, cs: CompiledStep, path: str, attempt: int, entry: Entry, rest: list[Entry] | None, held: dict[str, Any]
     ) -> Value:
         """The steps inside a step, from where they were let go of."""
-        state: dict[str, Any] = {"n": attempt} if attempt > 1 else {}
+        state: dict[str, Any] = {"t": held.get("t") or self.clock()}
+        if attempt > 1:
+            state["n"] = attempt
         if cs.step.timeout_ms is not None:
             state["until"] = self.deadlines[-1]
         entry[1], entry[2] = "do", state

@@ -4,8 +4,8 @@ The position in a frame is a stack of [index, slot, state]: one entry per list o
 
     None        step `index` begins
     @           its next attempt begins; state {"n": attempt, "w": until when it waits}
-    do          inside its own list, case or branches; state {"n": attempt} from the second attempt on, {"until": ms} with a
-                timeout, {"b": case} in a `switch`, {"f": true} once the branches of a `parallel` were started
+    do          inside its own list, case or branches; state {"t": since when}, {"n": attempt} from the second attempt on,
+                {"until": ms} with a timeout, {"b": case} in a `switch`, {"f": true} once the branches of a `parallel` began
     else        inside its `else`
     each        its fan-out was started
     until       in a pass; state {"i": number, "t": when the first began, "w": pause until}; the next entry is the pass itself

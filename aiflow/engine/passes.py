@@ -34,8 +34,8 @@ class Passes:
         self, cs: CompiledStep, path: str, entry: Entry, held: dict[str, Any] | None, rest: list[Entry] | None
     ) -> Value:
         """All passes, or those from where the frame was let go of; the output of the last. Raises Failed, Leave."""
-        frame, started = self.frame, self.frame.clock()
-        state = held or {"i": 0, "t": frame.now_ms}
+        frame = self.frame
+        state = held or {"i": 0, "t": frame.clock()}
         home, index, saved = frame.home, frame.index, dict(frame.base)
         try:
             while True:
@@ -47,14 +47,14 @@ class Passes:
                 if cs.step.every_ms:
                     state["w"] = frame.clock() + cs.step.every_ms
         except Failed as failure:
-            frame.keep(cs, path, Record(status="failed", error=failure.error, started=started, finished=frame.clock()))
+            frame.keep(cs, path, Record(status="failed", error=failure.error, started=state["t"], finished=frame.clock()))
             raise
         finally:
             frame.home, frame.index = home, index
             frame.base.clear()
             frame.base.update(saved)
         meta = {"passes": state["i"] + 1}
-        frame.keep(cs, path, Record(output=value, started=started, finished=frame.clock(), meta=meta))
+        frame.keep(cs, path, Record(output=value, started=state["t"], finished=frame.clock(), meta=meta))
         return value
 
     async def _pause(self, entry: Entry, state: dict[str, Any]) -> None:

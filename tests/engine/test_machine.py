@@ -50,7 +50,7 @@ leaves = st.sampled_from(
 def blocks(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
     lists = st.lists(inner, min_size=1, max_size=3)
     fan = {"each": st.integers(1, 5).map(lambda n: f"range({n})"), "concurrency": st.integers(1, 4), "do": lists}
-    again = lists.map(lambda steps: {"do": [*steps, {"python": "tests.support.ledger:once"}], "retry": {"times": 9, "delay": "1ms"}})
+    again = lists.map(lambda steps: {"do": [*steps, {"python": "tests.support.ledger:once"}], "retry": {"times": 9, "delay": "1ms", "backoff": 1}})
     passes = {"until": st.integers(0, 2).map(lambda n: f"index == {n}"), "do": lists}
     split = {"parallel": st.dictionaries(st.sampled_from("abc"), lists, min_size=1, max_size=3)}
     many = {"each": st.integers(1, 3).map(lambda n: f"range({n})"), **split}
