@@ -50,6 +50,7 @@ class App:
         from aiflow.store.blobs import BlobStore
         from aiflow.store.connect import connect, preflight
         from aiflow.store.embedded import ensure_server
+        from aiflow.store.events import EventStore
         from aiflow.store.runs import RunStore
 
         if self.settings.embedded:
@@ -64,7 +65,8 @@ class App:
             raise
         self.blobs = BlobStore(self.settings.artifacts)
         self.store = RunStore(self.commit, self.reader, self.keys, self.clock)
-        self.client = Client(self.store, self.settings, self.blobs)
+        self.events = EventStore(self.commit, self.reader, self.keys, self.clock, self.settings.retention_ms)
+        self.client = Client(self.store, self.events, self.settings, self.blobs)
         self.inspector = Inspector(self.reader, self.keys, self.settings, self.blobs)
         return self
 

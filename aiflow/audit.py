@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from aiflow.store.keys import Keys, member
 
-READY, TIMER, CLAIMED, ORPHANED, FAN = "ready", "timer", "claimed", "orphaned", "fan-out"
+READY, TIMER, CLAIMED, ORPHANED, FAN, EVENT = "ready", "timer", "claimed", "orphaned", "fan-out", "event"
 
 
 @dataclass
@@ -17,6 +17,7 @@ class Audit:
     """What was found. `how`: why runs are reachable -> how many.  `lost`: ids of the runs that are not.
 
     ready: a worker may claim it now.  timer: it waits for a moment.  claimed: a living worker has it.
+    event: it waits for an event.
     orphaned: its worker's lease has ended; the next worker takes it over.  fan-out: its items are one of these.
     """
 
@@ -55,10 +56,17 @@ class _Run:
             return READY
         if await self._reader.zscore(self._keys.named("timers"), name) is not None:
             return TIMER
-        worker = await self._reader.hget(self._keys.frame(self._rid, path), "w")
+        worker, indexes = await self._reader.hmget(self._keys.frame(self._rid, path), "w", "W")
         if worker:
             return await self._claimed(worker.decode(), name)
+        if indexes:
+            return await self._waits(indexes.decode().split("\n"), name)
         return await self._by_items(path)
+
+    async def _waits(self, indexes: list[str], name: str) -> str | None:
+        """Whether the events of all these indexes would wake it."""
+        known = [await self._reader.sismember(self._keys.named(f"{index}:waiting"), name) for index in indexes]
+        return EVENT if all(known) else None
 
     async def _claimed(self, worker: str, name: str) -> str | None:
         if not await self._reader.sismember(self._keys.worker(worker), name):

@@ -10,10 +10,12 @@ import msgspec
 
 from aiflow.errors import RunError
 from aiflow.ids import new_run_id
+from aiflow.language.match import listens
 from aiflow.language.model import Workflow
 from aiflow.plan import encode_plan
 from aiflow.settings import Settings
 from aiflow.store.blobs import BlobStore
+from aiflow.store.events import Event, EventStore
 from aiflow.store.runs import RunStore
 from aiflow.values import Value, encode
 
@@ -23,8 +25,9 @@ _ENV_NAME = re.compile(r"\benv\.([A-Za-z_][A-Za-z0-9_]*)")
 class Client:
     """The verbs of DSL 3.18. Every one is a single atomic step in the store."""
 
-    def __init__(self, store: RunStore, settings: Settings, blobs: BlobStore) -> None:
+    def __init__(self, store: RunStore, events: EventStore, settings: Settings, blobs: BlobStore) -> None:
         self._store = store
+        self._events = events
         self._settings = settings
         self._blobs = blobs
         self._encoded: tuple[Workflow, str, bytes] | None = None
@@ -54,11 +57,20 @@ class Client:
             facts["max_cost"] = max_cost
         env = {name: self._settings.env[name] for name in _names(workflow.source) if name in self._settings.env}
         rid = run_id or new_run_id()
+        if waits := listens(workflow):
+            await self._events.register(waits)
         await self._store.start(
             rid, workflow.name, version, encode(dict(inputs)), msgspec.json.encode(facts) if facts else b"",
             msgspec.json.encode(env) if env else b"", plan,
         )  # fmt: skip
         return rid
+
+    async def send(self, name: str, data: Value, *, id: str | None = None, time: str | None = None) -> tuple[Event, bool]:
+        """Send an event; (the event, whether it is new). One with an `id` that was seen before changes nothing.
+
+        Raises: StoreError: it was not accepted.
+        """
+        return await self._events.accept(id or new_run_id(), name, data, time)
 
     async def cancel(self, rid: str, reason: str = "cancelled by hand") -> None:
         """End a run, wherever it is. Raises RunError when it is missing or has ended."""

@@ -8,12 +8,13 @@ from collections.abc import Coroutine
 from typing import Any
 
 from aiflow.engine.failure import DEATHS, NEVER_RETRIED, Failed, StopRun, describe
+from aiflow.engine.listening import Listening
 from aiflow.engine.retry import backoff_ms
 from aiflow.engine.writing import Entry, Writing
 from aiflow.errors import StepError
 from aiflow.language.model import case_text, join
 from aiflow.plan import BRANCHES, CompiledStep
-from aiflow.steps._kind import Context, Done, Stop, Usage, Wait
+from aiflow.steps._kind import Context, Done, Listen, Send, Stop, Usage, Wait
 from aiflow.store.records import Record
 from aiflow.values import Value
 
@@ -41,7 +42,7 @@ class Attempts(Writing, abc.ABC):
             entry[1], entry[2] = slot, state
             await self.leave(due_ms)
         resumed = due_ms > 0
-        held: dict[str, Any] = (state or {}) if slot == "do" else {}
+        held: dict[str, Any] = (state or {}) if slot == "do" else (state or {}).get("ev", {}) if slot == "@" else {}
         while True:
             try:
                 if self.run.settled and path in self.run.settled:
@@ -94,6 +95,8 @@ class Attempts(Writing, abc.ABC):
             await self._wait_turn(cs, path, attempt)  # does not count towards the timeout
         timeout_ms = cs.step.timeout_ms
         if timeout_ms is None:
+            return await self._attempt(cs, path, attempt, entry, rest, resumed, held)
+        if cs.kind.name == "wait_for":  # its `timeout` is the time to wait, over any number of claims
             return await self._attempt(cs, path, attempt, entry, rest, resumed, held)
         if cs.kind.run is not None:
             return await self._bounded(timeout_ms, timeout_ms, self._attempt(cs, path, attempt, entry, rest, resumed, held))
@@ -190,6 +193,11 @@ class Attempts(Writing, abc.ABC):
             now = self.clock()
             self.keep(cs, path, Record(started=now, finished=now))
             raise StopRun(outcome.reason, outcome.outputs)
+        if isinstance(outcome, Listen):
+            return await Listening(self, path).step(cs, outcome.names, attempt, entry, held, scope)
+        if isinstance(outcome, Send):
+            event, _ = await self.host.events.accept(outcome.id, outcome.name, outcome.data)
+            return Done(event.view())
         assert isinstance(outcome, Wait)
         entry[1], entry[2] = "@", {"n": attempt, "w": outcome.until_ms}
         await self.leave(outcome.until_ms)

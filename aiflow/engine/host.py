@@ -32,6 +32,7 @@ from aiflow.settings import Settings
 from aiflow.steps._kind import Services
 from aiflow.store.blobs import BlobStore
 from aiflow.store.commit import Commit
+from aiflow.store.events import EventStore
 from aiflow.store.keys import Keys
 from aiflow.store.runs import Claim, Lost, RunStore
 
@@ -68,6 +69,7 @@ class Host:
         self.keys = keys
         self.clock = clock
         self.store = RunStore(commit, reader, keys, clock)
+        self.events = EventStore(commit, reader, keys, clock, settings.retention_ms)
         self.blobs = blobs
         self.services = services
         self.secret = secret

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Coroutine, Iterator
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
@@ -27,6 +27,8 @@ BLOB_PAUSES_S = (1.0, 4.0, 10.0)  # a blob store in trouble is asked again
 
 _cursor_encoder = msgspec.json.Encoder()
 _cursor_decoder = msgspec.json.Decoder()
+
+Reply = TypeVar("Reply")
 
 Entry = list[Any]  # [index, slot, state], see frames.py
 
@@ -239,7 +241,7 @@ class Writing:
             if not self.bounded:
                 raise
 
-    async def whole(self, commit: Coroutine[Any, Any, int]) -> int:
+    async def whole(self, commit: Coroutine[Any, Any, Reply]) -> Reply:
         """A commit that a timeout does not leave half-way: whether it happened is known, then the timeout counts."""
         if not self.bounded:
             return await commit

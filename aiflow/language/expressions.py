@@ -28,7 +28,9 @@ from aiflow.language.syntax import (
 )
 from aiflow.values import Value
 
-__all__ = ["PROJECT", "Compiled", "ExpressionError", "ExpressionSyntaxError", "compile_bare", "compile_value"]
+__all__ = [
+    "PROJECT", "Compiled", "ExpressionError", "ExpressionSyntaxError", "compile_bare", "compile_expression", "compile_value",
+]  # fmt: skip
 
 PROJECT = "$project"
 """Key of the scope with the project folder (a Path); no expression can name it."""
@@ -97,7 +99,7 @@ def _compile_text(text: str) -> Compiled:
     tree = parse_template(text)
     expression = whole(tree, text)
     if expression is not None:
-        return _compile_expression(expression, text)
+        return compile_expression(expression, text)
     found = _checked(tree, text)
     return Compiled(_runner(render, lambda: rewrite_template(tree), found), found)
 
@@ -105,10 +107,11 @@ def _compile_text(text: str) -> Compiled:
 @lru_cache(8192)
 def _compile_bare(text: str, key: str) -> Compiled:
     tree = unbrace(text, key)
-    return _compile_expression(parse_bare(text) if tree is None else tree, text)
+    return compile_expression(parse_bare(text) if tree is None else tree, text)
 
 
-def _compile_expression(tree: nodes.Expr, text: str) -> Compiled:
+def compile_expression(tree: nodes.Expr, text: str) -> Compiled:
+    """An expression, or a part of one, that `aiflow.language.syntax` read from a text. Raises: ExpressionSyntaxError."""
     found = _checked(tree, text)
     root, keys = chain(tree)
     if isinstance(root, nodes.Name) and not is_null(root) and all(isinstance(key, nodes.Const) for key in keys):

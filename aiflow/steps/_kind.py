@@ -53,7 +53,23 @@ class Stop:
     outputs: Value = None
 
 
-Outcome: TypeAlias = Done | Wait | Stop
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """The step is done with the first event of one of these names that its `match` accepts and no other wait has taken."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Accept an event; the step is done with it. The same `id` is sent once."""
+
+    name: str
+    data: Value
+    id: str
+
+
+Outcome: TypeAlias = Done | Wait | Stop | Listen | Send
 
 
 @dataclass(slots=True)

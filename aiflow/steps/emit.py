@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from aiflow.steps._kind import StepKind
+from collections.abc import Mapping
+
+from aiflow.errors import StepError
+from aiflow.steps._kind import Context, Outcome, Send, StepKind
+from aiflow.values import Value
+
+
+async def run(ctx: Context, config: Mapping[str, Value]) -> Outcome:
+    """Output: the event, {id, name, data, time}."""
+    id = config.get("id", ctx.key)
+    if not isinstance(id, str) or not id:
+        raise StepError("emit_error", "`id` must be a text that is not empty")
+    return Send(config["event"], dict(ctx.data), id)
+
 
 KIND = StepKind(
     name="emit",
     summary="Send an event; what it carries stands in `with`.",
-    run=None,
+    run=run,
     short="event",
     schema={
         "properties": {
@@ -23,4 +36,5 @@ KIND = StepKind(
             "id": {"type": "string"}, "name": {"type": "string"}, "data": {"type": "object"}, "time": {"type": "string"},
         },
     },
+    example="- emit: lead.hot\n  with: {score: 90}\n",
 )

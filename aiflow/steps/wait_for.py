@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from aiflow.steps._kind import StepKind
+from collections.abc import Mapping
+
+from aiflow.steps._kind import Context, Listen, Outcome, StepKind
+from aiflow.values import Value
+
+
+async def run(ctx: Context, config: Mapping[str, Value]) -> Outcome:
+    """Output: the event, {id, name, data, time}. Raises: StepError `timeout`, by the engine."""
+    names = config["event"]
+    return Listen(tuple(names) if isinstance(names, list) else (names,))
+
 
 KIND = StepKind(
     name="wait_for",
     summary="Pause until an event comes that `match` accepts; no worker is held meanwhile.",
-    run=None,
+    run=run,
     short="event",
     schema={
         "properties": {
@@ -25,4 +35,11 @@ KIND = StepKind(
         "type": "object",
         "properties": {"id": {"type": "string"}, "name": {"type": "string"}, "data": {}, "time": {"type": "string"}},
     },
+    pure=True,
+    example="""- id: opened
+  wait_for: email.opened
+  match: event.data.message_id == inputs.message_id
+  timeout: 2d
+  on_timeout: continue
+""",
 )

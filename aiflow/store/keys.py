@@ -18,13 +18,21 @@
     <ns>:bell:<queue>         list   the doorbell: what an idle consumer blocks on
     <ns>:limit:<name>         string state of a rate limit
     <ns>:cancels              zset   runs cancelled lately, and frames (`R|path.|newest epoch`), so that workers drop them at once
+    <ns>:event:<id>           hash   an event: name data time at n (number)
+    <ns>:events               zset   event ids, by time
+    <ns>:ev:<name>[|<path>=<key>]           zset   events of a name, of those with that value at that path, by time
+    <ns>:ev:…:waiting         set    frames that wait for an event of the index
+    <ns>:paths:<name>         set    paths (JSON) by which events of the name are looked for
+    <ns>:run:{R}:taken        hash   event id -> path of the wait that took it
+    <ns>:evseq                string number of the newest event
     <ns>:pulse, :grace, :seq  string reconciler's last beat, no lease expires before, message counter
 
 Fields of a run: st status, wf workflow, v version, in inputs, t0 created, t1 started, t2 finished, out outputs, err error,
 g generation (raised by retry), n frames that are ready or claimed, ec claims so far (epochs come from it),
 cost tin tout calls (usage), meta (JSON), E0 environment.
 Fields of a frame: e epoch, q sequence of its last checkpoint, c cursor, t time of it, w worker, d deaths of workers in it,
-z it waits to work alone (after two deaths), m start mark of a step that is not repeatable, A actor.
+W indexes of events that it waits at, z it waits to work alone (after two deaths), m start mark of a step that is not repeatable,
+A actor.
 Fields of a fan-out: n total, x next to hand out, r running, k finished, b failed, a failures allowed, c concurrency,
 s stopped, g generation, P parent frame, Q the parent's sequence when it fanned out, F begun anew before (retry of a `do`),
 L lanes, z page size, S what its items see of the handler they stand in, J the first success decides, p0 p1 ... pages of items.
@@ -70,6 +78,12 @@ class Keys:
 
     def worker(self, worker: str) -> str:
         return f"{self.ns}:worker:{worker}"
+
+    def event(self, id: str) -> str:
+        return f"{self.ns}:event:{id}"
+
+    def event_paths(self, name: str) -> str:
+        return f"{self.ns}:paths:{name}"
 
     def limit(self, name: str) -> str:
         return f"{self.ns}:limit:{name}"

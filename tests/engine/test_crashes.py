@@ -164,6 +164,33 @@ async def test_killed_in_passes_and_branches(app: App, project: Project, crash: 
     await project.assert_at_rest(rid)
 
 
+@pytest.mark.parametrize("crash", ["before_listen:1", "after_listen:1", "before_listen:2", "after_listen:2", "after_claim:3"])
+async def test_killed_while_it_begins_to_wait_for_an_event(app: App, project: Project, crash: str) -> None:
+    flow = project.load(
+        """
+        steps:
+          - python: work:echo
+          - id: many
+            each: [1, 2]
+            wait_for: tick
+            match: event.data.n == item
+            output: "{{ result.data.n }}"
+          - python: work:echo
+        outputs: {many: "{{ steps.many.output }}"}
+        """
+    )
+    doomed = project.worker(f"{crash}=kill")
+    rid = await app.client.start(flow, {})
+    await app.client.send("tick", {"n": 2})
+    await until(lambda: doomed.process.poll() is not None or project.status(rid) == "waiting", "the death")
+    project.worker()
+    await app.client.send("tick", {"n": 1})
+    info = await ended(app, rid)
+    assert (info.status, info.outputs) == ("ok", {"many": [1, 2]}), info.error
+    assert project.counts() == {"python@1": 1, "python@3": 1}
+    await project.assert_at_rest(rid)
+
+
 @pytest.mark.parametrize("point", ["after_effect", "lane_after_items", "after_park", "after_fan_out", "before_finish"])
 async def test_another_worker_stands_by(app: App, project: Project, point: str) -> None:
     """A dead process of the same host is noticed at once: its frames go on before its lease has ended."""

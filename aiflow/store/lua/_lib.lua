@@ -68,6 +68,12 @@ local function frame_path(run, key)
   return nil
 end
 
+-- A frame does not wait for events any more. `indexes`: its field `W`.
+local function not_waiting(frame, name, indexes)
+  for index in string.gmatch(indexes, '[^\n]+') do redis.call('SREM', P .. ':' .. index .. ':waiting', name) end
+  redis.call('HDEL', frame, 'W')
+end
+
 -- Take a frame from whoever holds it or waits for it: its claim is void, no timer and no message moves it.
 local function void(run, rid, path)
   local frame, name = frame_key(run, path), rid .. '|' .. path
@@ -78,6 +84,8 @@ local function void(run, rid, path)
     counted = true
   end
   redis.call('ZREM', P .. ':timers', name)
+  local indexes = redis.call('HGET', frame, 'W')
+  if indexes then not_waiting(frame, name, indexes) end
   redis.call('HDEL', frame, 'e', 'w', 'o')
   if counted and is_open(redis.call('HGET', run, 'st')) then less(run) end
 end
@@ -104,6 +112,8 @@ end
 local function still(run, rid, path)
   redis.call('ZREM', P .. ':ready', rid .. '|' .. path)
   redis.call('ZREM', P .. ':timers', rid .. '|' .. path)
+  local indexes = redis.call('HGET', frame_key(run, path), 'W')
+  if indexes then not_waiting(frame_key(run, path), rid .. '|' .. path, indexes) end
 end
 
 -- The write is allowed while the run is open and the claim is the newest: nil, or what to answer.

@@ -29,5 +29,6 @@ redis.call('SADD', P .. ':worker:' .. worker, name)
 if tonumber(redis.call('HGET', frame, 'd') or '0') >= 2 then redis.call('HSET', frame, 'z', 1) end
 if r[1] == 'queued' then redis.call('HSET', run, 'st', 'running', 't1', at)
 elseif r[1] == 'waiting' then redis.call('HSET', run, 'st', 'running') end
-local f = redis.call('HMGET', frame, 'c', 't', 'd', 'm', 'q')
+local f = redis.call('HMGET', frame, 'c', 't', 'd', 'm', 'q', 'W')
+if f[6] then not_waiting(frame, name, f[6]) end
 return { 'ok', at, epoch, f[1] or '', f[2] or r[5], f[3] or '0', f[4] or '', r[2], r[3], r[4], r[5], r[6] or '0', r[7] or '0', r[8] or '', r[9] or '', f[5] or '0' }

@@ -1,0 +1,32 @@
+#!lua flags=allow-oom
+-- listen: park a frame until an event comes to one of its indexes, or a timer is due. Refused when an event came that the frame has not looked at.
+-- KEYS ns, run, fence, frame, results, log
+-- ARGV epoch, sequence, cursor, cost, tokens in, tokens out, calls, journal line, rid, path, worker, actor, lane path ('' if the frame has its own claim), due (0 for none), indexes, (index without the namespace, number of the newest event looked at)*, records, (path, record)*
+-- Returns now | "more" | "fenced" | "gone"
+local run, frame, rid, path = KEYS[2], KEYS[4], ARGV[9], ARGV[10]
+local refused = refuse(run, KEYS[3], ARGV[1])
+if refused then return refused end
+local at = now()
+if tonumber(redis.call('HGET', frame, 'q') or '0') >= tonumber(ARGV[2]) then return at end
+local last = 15 + 2 * tonumber(ARGV[15])
+local names = {}
+for i = 16, last, 2 do
+  local newest = redis.call('ZRANGE', P .. ':' .. ARGV[i], -1, -1)[1]
+  if newest and tonumber(string.sub(newest, 1, 16)) > tonumber(ARGV[i + 1]) then return 'more' end
+  names[#names + 1] = ARGV[i]
+end
+if #ARGV > last + 1 then redis.call('HSET', KEYS[5], unpack(ARGV, last + 2)) end
+redis.call('HSET', frame, 'q', ARGV[2], 'c', ARGV[3], 't', at, 'd', 0, 'm', '')
+use(run, 4)
+if ARGV[8] ~= '' then redis.call('RPUSH', KEYS[6], ARGV[8]) end
+if ARGV[13] == '' then
+  rest(run, rid, path, ARGV[11])
+else
+  redis.call('HDEL', KEYS[3], 'a' .. string.match(path, '%[(%d+)%]$'))
+  redis.call('HSET', frame, 'A', ARGV[12])
+  redis.call('SADD', run .. ':keys', frame)
+end
+redis.call('HSET', frame, 'W', table.concat(names, '\n'))
+for _, name in ipairs(names) do redis.call('SADD', P .. ':' .. name .. ':waiting', rid .. '|' .. path) end
+if ARGV[14] ~= '0' then redis.call('ZADD', P .. ':timers', ARGV[14], rid .. '|' .. path) end
+return at
