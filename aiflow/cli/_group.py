@@ -19,6 +19,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "show": ("show:show", "Show a run: its steps, or one step in full."),
         "logs": ("logs:logs", "Show what happened in a run, line by line."),
     },
+    "Events": {
+        "send": ("events:send", "Send an event to the runs that wait for it."),
+        "events": ("events:events", "List the events that came, newest first."),
+    },
     "Files": {
         "validate": ("validate:validate", "Check workflow files without running them."),
         "graph": ("graph:graph", "Draw a workflow, as text or Mermaid."),

@@ -491,3 +491,24 @@ def test_help_is_fast() -> None:
         subprocess.run([sys.executable, "-m", "aiflow", "--help"], cwd=REPOSITORY, capture_output=True, check=True)
         times.append(time.perf_counter() - began)
     assert min(times) < 0.15, times
+
+
+# -- events ------------------------------------------------------------------------------------------------------
+
+
+def test_an_event_reaches_a_run_that_waits(project: Project) -> None:
+    project.write(
+        "workflows/paid.yaml",
+        "steps:\n  - id: paid\n    wait_for: order.paid\n    match: event.data.id == 7\n"
+        "outputs: {amount: '{{ steps.paid.output.data.amount }}'}\n",
+    )
+    waiting = project.json("run", "workflows/paid.yaml", "--no-wait")
+    assert waiting["status"] == "waiting"
+    sent = project("send", "order.paid", "-d", '{"id": 7, "amount": 30}', "--id", "first")
+    assert "is accepted" in sent.stderr and "no worker is running" in sent.stderr
+    assert "was accepted before" in project("send", "order.paid", "--id", "first").stderr
+    (event,) = project.json("events")
+    assert (event["name"], event["data"], event["id"]) == ("order.paid", {"id": 7, "amount": 30}, "first")
+    done = project.json("resume", waiting["run_id"])
+    assert (done["status"], done["outputs"]) == ("ok", {"amount": 30})
+    assert "no JSON" in project("send", "order.paid", "-d", "{id: 7}", code=2).stderr

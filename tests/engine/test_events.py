@@ -170,3 +170,35 @@ async def test_many_senders_and_waits(working: App, project: Project) -> None:
     for n, rid in enumerate(rids):
         assert (await ended(working, rid)).outputs == {"n": n}
     await project.assert_at_rest(*rids)
+
+
+async def test_event_against_time_takes_one_branch(working: App, project: Project) -> None:
+    """Sent around the very moment at which the time is up: one way or the other, and the record says which."""
+    flow = project.load(
+        """
+        inputs: {n: integer}
+        steps:
+          - id: mine
+            wait_for: tick
+            match: event.data.n == inputs.n
+            timeout: 60ms
+            on_timeout: continue
+          - if: steps.mine.output
+            python: work:echo
+            with: {value: event}
+            else:
+              - python: work:echo
+                with: {value: time}
+        """
+    )
+    rids = [await working.client.start(flow, {"n": n}) for n in range(40)]
+    for n in range(40):
+        await asyncio.sleep(0.003)
+        await working.client.send("tick", {"n": n})
+    ways = [(await ended(working, rid)).outputs for rid in rids]
+    assert set(ways) <= {"event", "time"} and len(set(ways)) == 2
+    for rid, way in zip(rids, ways, strict=True):
+        status = project.records(rid)["mine"].status
+        assert (status, way) in {("ok", "event"), ("timed_out", "time")}
+    assert sum(project.counts().values()) == 40
+    await project.assert_at_rest(*rids)
