@@ -98,8 +98,9 @@ MODIFIERS: Mapping[str, Word] = {
         {"type": "string"},
         "The name that other steps use: `steps.ID.output`. Needed only to be referred to.",
         wants="a name such as `summary`",
+        examples=("summary",),
     ),
-    "name": Word({"type": "string"}, "For people, in logs.", wants="a text"),
+    "name": Word({"type": "string"}, "For people, in logs.", wants="a text", examples=("ask the model",)),
     "if": Word(
         {"anyOf": [BARE, {"type": "boolean"}]},
         "One expression without braces. When it is not true the step is skipped: output null, status `skipped`. "

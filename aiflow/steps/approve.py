@@ -41,4 +41,11 @@ KIND = StepKind(
     fixed=frozenset({"form"}),
     errors=("rejected", "timeout"),
     output_schema=_output,
+    example="""- id: verdict
+  approve: {message: "Publish this?", to: editor@paper.example, show: "{{ inputs.text }}"}
+  timeout: 1d
+  on_error:
+    - if: error.type == 'rejected'
+      set: {approved: false, comment: "{{ error.data.comment | default('') }}"}
+""",
 )

@@ -26,4 +26,5 @@ KIND = StepKind(
     },
     fixed=frozenset({"workflow", "detach"}),
     errors=("call_failed",),
+    example='- id: draft\n  call: write_draft.yaml\n  with: {topic: "{{ inputs.topic }}"}\n',
 )

@@ -40,4 +40,9 @@ KIND = StepKind(
         "type": "object",
         "properties": {"message_id": {"type": "string"}, "to": {"type": "array", "items": {"type": "string"}}},
     },
+    example="""- email:
+    to: "{{ inputs.email }}"
+    subject: Your digest
+    text: "{{ inputs.digest }}"
+""",
 )

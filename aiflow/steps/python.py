@@ -158,5 +158,5 @@ KIND = StepKind(
         "required": ["function"],
     },
     errors=("python_error",),
-    example='- id: total\n  python: "operator:add"\n',
+    example='- id: short\n  python: textwrap:shorten\n  with: {text: "{{ inputs.text }}", width: 40}\n',
 )

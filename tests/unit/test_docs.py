@@ -1,0 +1,76 @@
+"""The pages of the language: current, complete, and their examples are workflows without faults."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from aiflow.language.filters import FILTERS, FUNCTIONS, TESTS
+from aiflow.language.workflow import check_workflow
+from aiflow.settings import ModelSpec, Settings
+from aiflow.steps._registry import kinds
+from docs import generate
+
+PAGES = sorted(generate.FOLDER.glob("*.md"))
+BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+CASES = Path(__file__).parents[1] / "cases"
+
+
+@pytest.mark.parametrize("name", generate.pages())
+def test_the_page_is_what_the_code_says(name: str) -> None:
+    assert (generate.FOLDER / name).read_text("utf-8") == generate.pages()[name].rstrip() + "\n", "run: python docs/generate.py"
+
+
+def test_every_filter_test_and_function_has_an_example() -> None:
+    named = {**FILTERS, **{name: one for name, one in TESTS.items() if name[0].isalpha()}}
+    shown = {named[name] for name in generate.EXAMPLES if name in named}
+    assert [name for name, function in named.items() if function not in shown] == []
+    assert FUNCTIONS.keys() <= generate.EXAMPLES.keys()
+
+
+def test_every_kind_has_an_example() -> None:
+    assert [name for name, kind in kinds().items() if not kind.example] == []
+
+
+def test_links_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), (page.name, target)
+
+
+def examples() -> list[tuple[str, str]]:
+    found = []
+    for page in PAGES:
+        if page.name not in ("faults.md", "filters.md"):
+            found += [(f"{page.stem}-{number}", block) for number, block in enumerate(BLOCK.findall(page.read_text("utf-8")), 1)]
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shutil.copytree(CASES / "project", tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("name", "text"), examples(), ids=lambda one: one if "\n" not in one else "")
+def test_the_example_has_no_faults(folder: Path, name: str, text: str) -> None:
+    """A list of steps becomes a workflow; inputs that it only uses are declared for it."""
+    data = yaml.safe_load(text)
+    if isinstance(data, list):
+        text = "steps:\n" + "".join(f"  {line}\n" for line in text.splitlines())
+        data = {"steps": data}
+    if "inputs" not in data:
+        names = sorted(set(re.findall(r"\binputs\.(\w+)", text)))
+        text = "inputs:\n" + "".join(f"  {one}: any\n" for one in names) + text if names else text
+    page = generate.FOLDER / f"{name.rpartition('-')[0]}.md"
+    for prompt in re.findall(r"^```markdown\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
+        (folder / "workflows" / "prompts" / "facts.md").write_text(prompt)
+    file = folder / "workflows" / "example.yaml"
+    file.write_text(text)
+    settings = Settings(root=folder, models={"fast": ModelSpec("openai/gpt-4o-mini"), "embedder": ModelSpec("openai/e")}, defaults={"llm": {"model": "fast"}})
+    faults = [str(problem) for problem in check_workflow(file, settings) if problem.severity == "error"]
+    assert faults == []
