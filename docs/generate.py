@@ -85,8 +85,8 @@ def _kinds() -> str:
     parts = [
         "# Kinds of steps\n\n" + NOTE,
         "A step has one kind: the key that says what it does. `http: https://…` is the short form,\n"
-        "`http: {url: …, method: …}` the long one. Every option may hold a template unless it says *fixed*. How a step is done (`if`, `each`, `retry` …) is the\n"
-        "business of its [modifiers](modifiers.md).\n",
+        "`http: {url: …, method: …}` the long one. Every option may hold a template unless it says *fixed*.\n"
+        "How a step is done (`if`, `each`, `retry` …) is the business of its [modifiers](modifiers.md).\n",
         " · ".join(f"[`{name}`](#{name})" for name in KIND_ORDER if name in known) + "\n",
     ]
     for name in KIND_ORDER:
@@ -275,8 +275,8 @@ def _result(source: str) -> str:
 def _faults() -> str:
     parts = [
         "# What the checker finds\n\n" + NOTE,
-        "`aiflow validate` reports all faults of all files at once, each with its place, and with what to write instead. The word\n"
-        "in brackets is the code. One example for each:\n",
+        "`aiflow validate` reports all faults of all files at once, each with its place, and with what to write instead.\n"
+        "The word in brackets is the code. One example for each:\n",
     ]
     parts += [_fault(code, case, message) for code, (case, message) in sorted(faults().items())]
     return "\n".join(parts)
