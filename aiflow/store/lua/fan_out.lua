@@ -10,7 +10,7 @@ local refused = refuse(run, KEYS[3], ARGV[1])
 if refused then return refused end
 local at = now()
 if tonumber(redis.call('HGET', frame, 'q') or '0') >= tonumber(ARGV[2]) then return at end
-if #ARGV > 25 then redis.call('HSET', KEYS[5], unpack(ARGV, 26)) end
+write_records(KEYS[5], 26, #ARGV)
 redis.call('HSET', frame, 'q', ARGV[2], 'c', ARGV[3], 't', at, 'd', 0, 'm', '')
 use(run, 4)
 if ARGV[12] == '' then
