@@ -174,6 +174,21 @@ def test_run_prints_outputs_failures_files_and_the_way_on(project: Project) -> N
     assert "first: ok" in done.stderr and "\x1b" not in done.stdout + done.stderr
 
 
+def test_run_says_what_validate_would_hint_at(project: Project) -> None:
+    project.write("workflows/hi.yaml", 'inputs:\n  name?: string\nsteps:\n  - set: {greeting: "Hello {{ inputs.name }}"}\n')
+    (hint,) = project.json("validate", "workflows/hi.yaml")
+    line = f"workflows/hi.yaml:{hint['line']}:{hint['column']}: hint: {hint['message']} [{hint['code']}]"
+    assert line in project("run", "workflows/hi.yaml", "-i", "name=Ann").stderr.splitlines()
+    for silent in ("--quiet", "--json"):
+        assert "hint" not in project("run", "workflows/hi.yaml", "-i", "name=Ann", silent).stderr
+
+
+def test_outputs_come_in_the_order_of_the_file(project: Project) -> None:
+    project.write("workflows/order.yaml", "steps:\n  - set: {a: 1}\noutputs: {second: 2, first: 1, another: 3}\n")
+    assert [line.split(":")[0] for line in project("run", "workflows/order.yaml").stdout.splitlines()[:3]] == ["second", "first", "another"]
+    assert list(project.json("run", "workflows/order.yaml")["outputs"]) == ["second", "first", "another"]
+
+
 def test_run_json_is_one_object_with_exactly_these_keys(project: Project) -> None:
     project.write("workflows/steps.yaml", STEPS)
     done = project("run", "workflows/steps.yaml", "-i", "word=hello", "--json")
