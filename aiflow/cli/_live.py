@@ -102,12 +102,12 @@ class LiveView:
         return text
 
     def _clock(self, line: Progress) -> None:
-        """How long each step has taken: what the record says, or what we saw of a fan-out."""
+        """How long each step has taken: what the record says, or what we saw of it."""
         now = time.monotonic()
         if line.status == "running":
             self._begun.setdefault(line.path, now)
             self._took[line.path] = int((now - self._begun[line.path]) * 1000)
-        elif line.finished_ms is not None and (line.total is None or line.path not in self._begun):
+        elif line.finished_ms is not None:
             self._took[line.path] = line.finished_ms - (line.started_ms or line.finished_ms)
 
 

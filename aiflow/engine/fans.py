@@ -91,7 +91,7 @@ class Fans:
         if state.stopped:
             raise await self._failure(cs, path, state)
         now = self.frame.clock()
-        record = Record(count=state.total, failed=state.failed, started=now, finished=now)
+        record = Record(count=state.total, failed=state.failed, started=state.begun_ms or now, finished=now)
         self.frame.pending.append((path, record))
         self.frame.done_fans.append((path, state.lanes))
         if cs.step.id in self.frame.plan.kept or self.frame.is_last(cs):
@@ -129,8 +129,11 @@ class Fans:
             error = describe(self.frame.plan, cs, failure, path, 1, None)
         now = self.frame.clock()
         self.frame.keep(
-            cs, path, Record(status="failed", error=error, count=state.next, failed=len(errors), started=now, finished=now)
-        )
+            cs, path,
+            Record(
+                status="failed", error=error, count=state.next, failed=len(errors), started=state.begun_ms or now, finished=now
+            ),
+        )  # fmt: skip
         self.frame.stopped_at = self.frame.cursor()
         return Failed(error)
 

@@ -174,6 +174,42 @@ def test_run_prints_outputs_failures_files_and_the_way_on(project: Project) -> N
     assert "first: ok" in done.stderr and "\x1b" not in done.stdout + done.stderr
 
 
+LARGE = """\
+name: large
+steps:
+  - id: groups
+    each: range(3)
+    as: group
+    allow_failures: 1
+    do:
+      - id: rows
+        each: range(40)
+        set: {id: "{{ group * 100 + item }}"}
+      - id: stored
+        write: {to: "sqlite:data/rows.db", table: rows, key: id, data: "{{ steps.rows.output }}"}
+      - id: note
+        write: {to: "out/{{ group }}.txt", text: x}
+      - id: check
+        shell: test "$n" != 1
+        with: {n: "{{ group }}"}
+"""
+
+
+def test_a_large_run_tells_as_much_as_a_small_one(project: Project) -> None:
+    """Of the records of a large run only some are looked at."""
+    project.write("workflows/large.yaml", LARGE)
+    small = project("run", "workflows/large.yaml").stdout
+    code = (
+        "from aiflow.cli import _result, main\n_result.MOST_RECORDS = 30\n"
+        "import sys\nsys.argv = ['aiflow', 'run', 'workflows/large.yaml']\nmain()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=project.root, env=project.env, capture_output=True, text=True, timeout=60)
+    for text in (small, done.stdout):
+        assert "groups[1] 1: shell_exit" in text
+        assert "sqlite:data/rows.db (120 rows)" in text
+        assert "out/0.txt" in text and "out/2.txt" in text
+
+
 def test_run_says_what_validate_would_hint_at(project: Project) -> None:
     project.write("workflows/hi.yaml", 'inputs:\n  name?: string\nsteps:\n  - set: {greeting: "Hello {{ inputs.name }}"}\n')
     (hint,) = project.json("validate", "workflows/hi.yaml")

@@ -27,8 +27,12 @@ if lanes_before then
     void(run, rid, ARGV[13] .. '#' .. lane)
     redis.call('UNLINK', frame_key(run, ARGV[13] .. '#' .. lane))
   end
-  if ARGV[15] == '0' and ARGV[16] == '0' then redis.call('HSET', fan, 'F', 1) end
+  if ARGV[15] == '0' and ARGV[16] == '0' then
+    redis.call('HSET', fan, 'F', 1)
+    redis.call('HDEL', fan, 't')
+  end
 end
+redis.call('HSETNX', fan, 't', at)
 redis.call('HSET', fan, 'n', ARGV[14], 'x', ARGV[15], 'r', 0, 'k', ARGV[16], 'b', 0, 'a', ARGV[17], 'c', ARGV[18], 's', 0,
   'L', ARGV[19], 'z', ARGV[20], 'g', ARGV[21], 'P', path, 'Q', ARGV[2], 'S', ARGV[24])
 if ARGV[23] ~= '0' then redis.call('ZADD', P .. ':timers', ARGV[23], rid .. '|' .. path) end
