@@ -39,6 +39,8 @@ class LiveView:
         for entry in happenings.lines:
             if entry["event"] == "log":
                 self.note(f"{entry['path']}: {entry['text']}")
+            elif entry["event"] == "blob_waits":
+                self.note(f"{entry['path']}: {entry['text']}; trying again")
             elif entry["event"] == "worker_lost":
                 self.note(f"a worker was lost in {entry['path'] or 'the run'}; another goes on")
         self._live.update(self._picture(progress, happenings), refresh=True)

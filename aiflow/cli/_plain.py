@@ -87,6 +87,8 @@ class PlainView:
                     self._line(f"{entry['path']}: failed: {error['type']}: {one_line(error['message'])}")
             case "log":
                 self._line(f"{entry['path']}: {entry['text']}")
+            case "blob_waits":
+                self._line(f"{entry['path']}: {one_line(entry['text'])}; trying again")
             case "worker_lost":
                 self._line(f"a worker was lost in {entry['path'] or 'the run'}; another goes on")
 

@@ -134,7 +134,7 @@ class Frame(Attempts):
         raw = self.run.mask(encode(outputs))
         if len(raw) <= self.host.settings.blob_limit:
             return raw
-        return msgspec.json.encode({"$blob": await self.host.blobs.put(raw)})
+        return msgspec.json.encode({"$blob": await self._put_blob("outputs", raw)})
 
     async def run_item(self, body: CompiledStep) -> tuple[bool, Value]:
         """Run one item of an `each`: (succeeded, output). Raises Leave, Lost, StopRun."""

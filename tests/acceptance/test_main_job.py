@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -16,7 +15,8 @@ from typing import Any
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.support.cli import REPOSITORY, end_server
+
 AIFLOW = [sys.executable, "-m", "aiflow"]
 PATIENCE_S = 90
 
@@ -28,14 +28,6 @@ def project(tmp_path: Path) -> Iterator[Path]:
     shutil.copy(REPOSITORY / "aiflow.yaml", tmp_path)
     yield tmp_path
     end_server(tmp_path)
-
-
-def end_server(project: Path) -> None:
-    """Kill the project's store, if it runs."""
-    pid = project / ".aiflow" / "redis" / "server.pid"
-    if pid.exists():
-        with contextlib.suppress(ProcessLookupError, ValueError):
-            os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
 def environment(**more: str) -> dict[str, str]:

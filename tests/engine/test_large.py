@@ -8,7 +8,7 @@ import time
 import pytest
 
 from aiflow.app import App
-from aiflow.engine import fans
+from aiflow.engine import fans, writing
 from tests.engine.conftest import Run
 from tests.support.project import Project, ended
 
@@ -85,3 +85,27 @@ async def test_the_models_that_aiflow_brings_along_leave_the_event_loop_free(wor
     info = await ended(working, rid)
     assert info.status == "ok", info.error
     assert longest < 1.0, f"the event loop stood still for {longest:.1f} s"
+
+
+async def test_a_result_that_no_disk_takes_fails_its_run_with_place_and_remedy(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The result is kept trying for a while; then the run fails, and a retry after the cause was mended goes on."""
+    monkeypatch.setattr(writing, "BLOB_PAUSES_S", (0.01,))
+    artifacts = project.root / "artifacts"
+    artifacts.write_text("a file where the folder should be")
+    workflow = project.load("steps:\n  - id: little\n    python: work:echo\n  - id: large\n    python: work:big\n    with: {size: 200000}\n  - python: work:echo\noutputs: {size: \"{{ steps.large.output | length }}\"}\n")
+    async with App(project.settings) as app:
+        worker = app.worker()
+        await worker.start()
+        rid = await app.client.start(workflow, {})
+        info = await ended(app, rid)
+        assert info.status == "failed" and info.error is not None
+        assert (info.error["type"], info.error["step"], info.error["at"]) == ("store", "large", "workflows/flow.yaml:5:5")
+        assert "cannot be stored" in info.error["message"] and "aiflow retry" in info.error["hint"]
+        assert "blob_waits" in [entry["event"] for entry in await app.inspector.journal(rid)]
+        artifacts.unlink()
+        await app.client.retry(rid)
+        again = await ended(app, rid)
+        await worker.stop(2)
+    assert (again.status, again.outputs) == ("ok", {"size": 200_000})
