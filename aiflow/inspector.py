@@ -236,14 +236,18 @@ class Inspector:
 
     async def progress(self, rid: str) -> RunProgress | None:
         """What the live view shows."""
-        info = await self.run(rid)
-        if info is None:
+        seen = await self.run(rid)
+        if seen is None:
             return None
-        workflow = await self.workflow(info.version)
-        cursor = await self._reader.hget(self._keys.run(rid), "c")
-        position: dict[str, Any] = msgspec.json.decode(cursor) if cursor else {"l": "steps", "s": [[0]]}
+        workflow = await self.workflow(seen.version)
         top = [(step.sub, step) for step in workflow.steps]
-        raws = await self._reader.hmget(self._keys.results(rid), [path for path, _ in top]) if top else []
+        async with self._reader.pipeline(transaction=True) as pipe:  # one moment: else a run that ends just now seems to go on
+            pipe.hmget(self._keys.run(rid), *_RUN_FIELDS)
+            pipe.hget(self._keys.run(rid), "c")
+            pipe.hmget(self._keys.results(rid), [path for path, _ in top])
+            row, cursor, raws = await pipe.execute()
+        info = await self._info(rid, row) or seen
+        position: dict[str, Any] = msgspec.json.decode(cursor) if cursor else {"l": "steps", "s": [[0]]}
         current = position["s"][0][0] if position["l"] == "steps" and position["s"] else len(top)
         found = await self._fans(rid)
         splits = {path[: -len(SPLIT)] for path in found if path.endswith(SPLIT)}

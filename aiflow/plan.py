@@ -19,7 +19,7 @@ from aiflow.language.model import Retry, Step, Workflow, join, static_path, walk
 from aiflow.steps._kind import StepKind
 from aiflow.steps._registry import kinds
 
-_encoder = msgspec.json.Encoder(order="deterministic")
+_encoder = msgspec.json.Encoder()  # maps in the order of the file: it is part of the content, and outputs come back in it
 _decoder = msgspec.json.Decoder(Workflow)
 BRANCHES = "*"
 """Last part of the path of a `parallel` as a fan-out: the frames of its branches are `sides.*[0]`, `sides.*[1]`, and what

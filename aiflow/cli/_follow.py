@@ -31,7 +31,7 @@ class Happenings:
     """What the journal says besides the state of the steps.
 
     Attributes:
-        lines: journal entries that are new since the last look.
+        lines: journal entries that are new since the last look, without the first `told`.
         retries: path -> the entry of its last failed attempt, while the next is awaited.
         due_ms: when a waiting run goes on by itself, or None.
     """
@@ -40,10 +40,11 @@ class Happenings:
     retries: dict[str, dict[str, Any]] = field(default_factory=dict)
     due_ms: int | None = None
     seen: int = 0
+    told: int = 0
 
     def take(self, entries: list[dict[str, Any]]) -> None:
         """Take in new entries of the journal."""
-        self.lines = entries
+        self.lines = entries[max(0, self.told - self.seen) :]
         self.seen += len(entries)
         for entry in entries:
             path = entry.get("path", "")
@@ -104,9 +105,14 @@ def make_view(quiet: bool) -> View:
     return PlainView()
 
 
-async def follow(app: App, rid: str, view: View, interrupts: Interrupts, *, no_wait: bool = False) -> RunInfo | None:
-    """The run when it has ended (or, with `no_wait`, when only waits are left); None after an interruption."""
-    happenings = Happenings()
+async def follow(
+    app: App, rid: str, view: View, interrupts: Interrupts, *, no_wait: bool = False, told: int = 0
+) -> RunInfo | None:
+    """The run when it has ended (or, with `no_wait`, when only waits are left); None after an interruption.
+
+    Args: told: entries of its journal that are old news.
+    """
+    happenings = Happenings(told=told)
     shown = 0.0
     away = False
     while not interrupts.asked.is_set():

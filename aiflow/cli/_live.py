@@ -39,6 +39,8 @@ class LiveView:
         for entry in happenings.lines:
             if entry["event"] == "log":
                 self.note(f"{entry['path']}: {entry['text']}")
+            elif entry["event"] == "blob_waits":
+                self.note(f"{entry['path']}: {entry['text']}; trying again")
             elif entry["event"] == "worker_lost":
                 self.note(f"a worker was lost in {entry['path'] or 'the run'}; another goes on")
         self._live.update(self._picture(progress, happenings), refresh=True)
@@ -102,12 +104,12 @@ class LiveView:
         return text
 
     def _clock(self, line: Progress) -> None:
-        """How long each step has taken: what the record says, or what we saw of a fan-out."""
+        """How long each step has taken: what the record says, or what we saw of it."""
         now = time.monotonic()
         if line.status == "running":
             self._begun.setdefault(line.path, now)
             self._took[line.path] = int((now - self._begun[line.path]) * 1000)
-        elif line.finished_ms is not None and (line.total is None or line.path not in self._begun):
+        elif line.finished_ms is not None:
             self._took[line.path] = line.finished_ms - (line.started_ms or line.finished_ms)
 
 

@@ -22,17 +22,17 @@ class PlainView:
     def __init__(self) -> None:
         self._status: dict[str, str] = {}
         self._fans: dict[str, tuple[float, int, int]] = {}
-        self._begun: dict[str, float] = {}
         self._reasons: set[str] = set()
+        self._told: set[str] = set()  # steps whose failure was said already
         self._spoke = time.monotonic()
 
     def show(self, progress: RunProgress, happenings: Happenings) -> None:
+        for entry in happenings.lines:
+            self._entry(entry)
         for line in progress.steps:
             self._step(line)
             if line.total and line.status == "running":
                 self._fan(line)
-        for entry in happenings.lines:
-            self._entry(entry)
         if progress.run.is_open:
             self._still(progress, happenings)
 
@@ -48,9 +48,8 @@ class PlainView:
             return
         self._status[line.path] = line.status
         if line.status == "running":
-            self._begun[line.path] = time.monotonic()
             self._line(f"{line.path} ({line.kind})" + (f": {_many(line)}" if line.total else ""))
-        elif line.status not in ("pending", "waiting"):
+        elif line.status not in ("pending", "waiting") and line.path not in self._told:
             self._line(f"{line.path}: {line.status}{self._facts(line)}")
 
     def _facts(self, line: Progress) -> str:
@@ -60,8 +59,6 @@ class PlainView:
         if line.failed:
             facts.append(f"{line.failed:,} failed")
         took = (line.finished_ms or 0) - (line.started_ms or 0)
-        if line.total is not None and line.path in self._begun:  # the record of a fan-out knows only its end
-            took = max(took, int((time.monotonic() - self._begun[line.path]) * 1000))
         if line.status != "skipped" and took > 0:
             facts.append(span(took))
         return ", " + ", ".join(facts) if facts else ""
@@ -86,9 +83,12 @@ class PlainView:
             case "step_failed":
                 error = entry["error"]
                 if error.get("step") in ("", None, entry["path"]):
+                    self._told.add(entry["path"])
                     self._line(f"{entry['path']}: failed: {error['type']}: {one_line(error['message'])}")
             case "log":
                 self._line(f"{entry['path']}: {entry['text']}")
+            case "blob_waits":
+                self._line(f"{entry['path']}: {one_line(entry['text'])}; trying again")
             case "worker_lost":
                 self._line(f"a worker was lost in {entry['path'] or 'the run'}; another goes on")
 

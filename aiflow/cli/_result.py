@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aiflow.inspector import Inspector, RunInfo
     from aiflow.language.model import Step, Workflow
 
-MOST_RECORDS = 20_000  # of a larger run only the steps outside of loops, and what the journal says, are looked at
+MOST_RECORDS = 20_000  # of a larger run only some are looked at: those outside of loops, writes, and what the journal names
 MOST_LISTED = 20  # failed items, written files
 
 
@@ -26,13 +26,13 @@ class Findings:
     Attributes:
         failed: items that failed within `allow_failures`: (path, name of the item, error).
         written: paths of files, in the order in which they were written.
-        rows: where rows went -> how many.
+        rows: where rows went -> how many, None when they were too many writes to be counted.
         offline: whether an offline model answered.
     """
 
     failed: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
-    rows: dict[str, int] = field(default_factory=dict)
+    rows: dict[str, int | None] = field(default_factory=dict)
     offline: bool = False
 
 
@@ -66,7 +66,13 @@ async def find(inspector: Inspector, info: RunInfo) -> Findings:
     wanted = None
     if await inspector.recorded(info.run_id) > MOST_RECORDS:
         named = {entry["path"] for entry in await inspector.journal(info.run_id) if entry["event"] == "step_failed"}
-        wanted = [*steps, *sorted(named - steps.keys())]
+        items = {path[: end + 1] for path in named for end, char in enumerate(path) if char == "]"}  # that failed with it
+        wanted = list(dict.fromkeys([*steps, *named, *items]))
+        for path in [path for path, step in steps.items() if step.kind == "write"]:
+            inside = await _recorded_paths(inspector, info.run_id, steps, path)
+            wanted += inside
+            if not inside:
+                findings.rows[_target(steps[path], workflow, info)] = None
     writes: list[tuple[int, str, Value]] = []
     async for path, record in inspector.records(info.run_id, wanted):
         step = steps.get(static_path(path))
@@ -81,6 +87,21 @@ async def find(inspector: Inspector, info: RunInfo) -> Findings:
     return findings
 
 
+async def _recorded_paths(inspector: Inspector, rid: str, steps: dict[str, Step], path: str) -> list[str]:
+    """The paths in a run of a step inside of loops, `docs[0].stored` and so on; none when there are too many."""
+    found, walked = [""], ""
+    for part in path.split("."):
+        walked = f"{walked}.{part}" if walked else part
+        found = [f"{before}.{part}" if before else part for before in found]
+        if walked not in steps or steps[walked].body_block is None:
+            continue
+        counts = [(where, record.count or 0) async for where, record in inspector.records(rid, found)]
+        if sum(number for _, number in counts) > MOST_RECORDS:
+            return []
+        found = [f"{where}[{n}]" for where, number in counts for n in range(number)]
+    return found
+
+
 def natural(path: str) -> list[Any]:
     """Sorts `docs[2]` before `docs[10]`."""
     import re
@@ -93,7 +114,7 @@ def _count_write(findings: Findings, target: str, output: Value) -> None:
         if output.path not in findings.written:
             findings.written.append(output.path)
     elif isinstance(output, dict) and isinstance(output.get("rows"), int):
-        findings.rows[target] = findings.rows.get(target, 0) + output["rows"]
+        findings.rows[target] = (findings.rows.get(target) or 0) + output["rows"]
 
 
 def _target(step: Step, workflow: Workflow, info: RunInfo) -> str:
@@ -157,7 +178,7 @@ def _written(findings: Findings, root: Path) -> list[tuple[str, str]]:
     paths = [clean(shown_path(root / path)) for path in findings.written[:MOST_LISTED]]
     if len(findings.written) > MOST_LISTED:
         paths.append(f"… and {len(findings.written) - MOST_LISTED} more")
-    paths += [f"{clean(target)} ({count(rows, 'row')})" for target, rows in findings.rows.items()]
+    paths += [clean(target) + (f" ({count(rows, 'row')})" if rows is not None else "") for target, rows in findings.rows.items()]
     return [("wrote" if n == 0 else "", text) for n, text in enumerate(paths)]
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
 
 from aiflow.cli._errors import EXIT_INTERRUPTED, EXIT_PERSON, say, silence_stdout
 from aiflow.cli._follow import AFTER_S, GRACE_S, View, follow, make_view, show_logs
@@ -60,10 +63,10 @@ class Session:
             self.view.close()
             self.interrupts.__exit__(None, None, None)
 
-    async def follow(self, rid: str) -> RunInfo | None:
-        """The run at its end, or None when it was interrupted."""
+    async def follow(self, rid: str, told: int = 0) -> RunInfo | None:
+        """The run at its end, or None when it was interrupted. `told`: entries of its journal that are old news."""
         try:
-            return await follow(self.app, rid, self.view, self.interrupts, no_wait=self.wishes.no_wait)
+            return await follow(self.app, rid, self.view, self.interrupts, no_wait=self.wishes.no_wait, told=told)
         finally:
             self.view.close()
 
@@ -75,18 +78,20 @@ class Session:
         self.view.close()
 
 
-async def follow_to_end(app: App, rid: str, session: Session) -> int:
+async def follow_to_end(app: App, rid: str, session: Session, told: int = 0) -> int:
     """Follow a run, print what it gave; the exit code. Call inside the session."""
-    info = await session.follow(rid)
+    info = await session.follow(rid, told)
     if info is None:
         return await _interrupted(app, rid, session.wishes)
     return await print_result(app, info, session.wishes)
 
 
 async def _interrupted(app: App, rid: str, wishes: Wishes) -> int:
-    info = await app.inspector.run(rid)
-    if info is not None and wishes.as_json:
-        _printed(lambda: out_json(run_json(info)))
+    if wishes.as_json:
+        with contextlib.suppress(RedisError, OSError):  # the store may be away; the run is as safe
+            info = await app.inspector.run(rid)
+            if info is not None:
+                _printed(lambda: out_json(run_json(info)))
     return EXIT_INTERRUPTED
 
 

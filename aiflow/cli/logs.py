@@ -146,6 +146,8 @@ def _said(entry: dict[str, Any]) -> str:
         case "log":
             level = entry.get("level", "info")
             return ("" if level == "info" else f"{level}: ") + one_line(entry.get("text", ""), 1000)
+        case "blob_waits":
+            return f"{one_line(entry.get('text', ''), 300)}; trying again"
         case "worker_lost":
             return f"worker {clean(str(entry.get('worker', '')))} was lost; another goes on"
         case event:

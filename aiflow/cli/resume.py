@@ -194,8 +194,9 @@ async def _go_on(app: App, info: RunInfo, wishes: Wishes, profile: str | None) -
     await _check_models(app, info, profile)
     if not wishes.quiet:
         say(f"run {info.run_id} of {info.workflow}" + (" goes on offline" if info.meta.get("offline") else ""))
+    told = len(await app.inspector.journal(info.run_id))
     async with Session(app, wishes) as session:
-        code = await follow_to_end(app, info.run_id, session)
+        code = await follow_to_end(app, info.run_id, session, told)
     if session.interrupts.asked.is_set() and code == EXIT_INTERRUPTED:
         say_safe(info.run_id)
     return code

@@ -6,7 +6,7 @@ import asyncio
 import json
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +24,13 @@ from aiflow.cli._options import (
     shown_path,
     verbose_option,
 )
+from aiflow.cli._text import clean
 from aiflow.errors import AiflowError, ConfigError, InputError, SpecError
 
 if TYPE_CHECKING:
     from aiflow.cli._session import Wishes
     from aiflow.language.model import Workflow
+    from aiflow.language.problems import Problem
     from aiflow.settings import Settings
 
 EXAMPLES = """\b
@@ -62,7 +64,7 @@ class Dollars(click.ParamType[float]):
 
 @dataclass(frozen=True)
 class Start:
-    """A run that may begin: everything that could be refused has been looked at."""
+    """A run that may begin: everything that could be refused has been looked at. `notices`: hints of the checks, too."""
 
     workflow: Workflow
     inputs: dict[str, Any]
@@ -119,7 +121,7 @@ def run(
         start.meta["fresh"] = True
     if not (quiet or as_json_):
         for notice in start.notices:
-            say(notice)
+            say(clean(notice))
     return asyncio.run(_detached(start, max_cost, as_json_) if detach else _followed(start, max_cost, wishes))
 
 
@@ -135,13 +137,15 @@ def prepare(file: Path, project: str | None, profile: str | None, given: dict[st
     if not file.is_file():
         raise ConfigError(*_no_file(file, project))
     settings = project_settings(project, file, profile)
+    hints: list[Problem] = []
     try:
-        workflow = load_runnable(file, settings)
+        workflow = load_runnable(file, settings, hints)
     except SpecError as error:
         raise SpecError([seen_from_here(problem, settings.root) for problem in error.problems]) from None
     inputs = convert_inputs(workflow.inputs, given, from_text=True, project=settings.root)
     settings, meta, notices = choose_models(workflow, settings, profile, no_offline)
-    return Start(workflow, inputs, settings, meta, notices)
+    said = [str(replace(seen_from_here(hint, settings.root), hint="")) for hint in hints]
+    return Start(workflow, inputs, settings, meta, (*notices, *said))
 
 
 def choose_models(

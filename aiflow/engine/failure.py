@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiflow.errors import StepError
+from aiflow.errors import StepError, StoreError
 from aiflow.plan import CompiledPlan, CompiledStep
 
 SUSPECT = 2  # a frame in which so many workers died works alone, so that only the right one is blamed
@@ -23,6 +23,14 @@ class StopRun(Exception):
         super().__init__(reason)
         self.reason = reason
         self.outputs = outputs
+
+
+class NotKept(StoreError):
+    """A large result that no blob store takes. `path`: of its step."""
+
+    def __init__(self, path: str, error: StoreError) -> None:
+        super().__init__(error.message, error.hint)
+        self.path = path
 
 
 class Failed(StepError):

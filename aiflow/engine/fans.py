@@ -24,6 +24,7 @@ PAGE_BYTES = 64_000
 LANES = 4  # messages that work through one fan-out; more would only make batches smaller
 LISTED_ERRORS = 100  # failures listed in `too_many_failures`
 LOOK_AGAIN_MS = 5_000
+PART_ITEMS = 500  # computed items written at once; of 64 kB at most each, see `blob_limit`
 
 
 class Fans:
@@ -139,7 +140,7 @@ class Fans:
         if state.stopped:
             raise await self._failure(cs, path, state)
         now = self.frame.clock()
-        record = Record(count=state.total, failed=state.failed, started=now, finished=now)
+        record = Record(count=state.total, failed=state.failed, started=state.begun_ms or now, finished=now)
         self.frame.pending.append((path, record))
         self.frame.done_fans.append((path, state.lanes))
         if cs.step.id in self.frame.plan.kept or self.frame.is_last(cs):
@@ -179,8 +180,11 @@ class Fans:
             error = describe(self.frame.plan, cs, failure, path, 1, None)
         now = self.frame.clock()
         self.frame.keep(
-            cs, path, Record(status="failed", error=error, count=state.next, failed=len(errors), started=now, finished=now)
-        )
+            cs, path,
+            Record(
+                status="failed", error=error, count=state.next, failed=len(errors), started=state.begun_ms or now, finished=now
+            ),
+        )  # fmt: skip
         self.frame.stopped_at = self.frame.cursor()
         return Failed(error)
 
@@ -210,7 +214,9 @@ class Fans:
                     value = None
                 outputs.append(value)
                 previous = value if cs.step.concurrency == 1 else None
-                if index % 200 == 199:
+                if index % PART_ITEMS == PART_ITEMS - 1:
+                    await self._write_part()
+                elif index % 100 == 99:
                     await asyncio.sleep(0)
         finally:
             frame.stack.pop()
@@ -223,6 +229,16 @@ class Fans:
             shown = Record(output=outputs, count=len(items), failed=len(errors), started=started, finished=record.finished)
             frame.results.put(path, shown, errors)
         return outputs
+
+    async def _write_part(self) -> None:
+        """Write the items computed so far. The position stays before the `each`: after a crash all are computed again."""
+        frame = self.frame
+        inner, now_ms = frame.stack.pop(), frame.now_ms
+        try:
+            await frame.flush()
+        finally:
+            frame.stack.append(inner)
+            frame.now_ms = now_ms  # `now()` is the same for all items
 
     def _too_many(self, cs: CompiledStep, path: str, errors: list[Value], allowed: int, total: int) -> Failed:
         if allowed == 0:

@@ -139,7 +139,7 @@ class Frame(Attempts):
         raw = self.run.mask(encode(outputs))
         if len(raw) <= self.host.settings.blob_limit:
             return raw
-        return msgspec.json.encode({"$blob": await self.host.blobs.put(raw)})
+        return msgspec.json.encode({"$blob": await self._put_blob("outputs", raw)})
 
     async def run_one(self, fan: CompiledStep) -> bool:
         """Run one item of an `each`, or one branch of a `parallel`; whether it succeeded. Raises Leave, Lost, StopRun."""

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from aiflow.clock import StoreClock
 from aiflow.engine.around import surroundings
-from aiflow.engine.failure import SUSPECT, Leave, StopRun
+from aiflow.engine.failure import SUSPECT, Leave, NotKept, StopRun
 from aiflow.engine.frames import Frame
 from aiflow.engine.lanes import Lane, cancelled
 from aiflow.engine.limits import rate_of
@@ -217,10 +217,14 @@ class Host:
 
     async def _give_up(self, claim: Claim, error: AiflowError) -> None:
         """What aiflow itself cannot go on with fails the run, with the reason in its record; it can be retried."""
-        plan_name = claim.workflow
+        path = error.path if isinstance(error, NotKept) else claim.path
+        plan = self._plans.get(claim.version)
+        step = plan.step_at(path) if plan is not None else None
         described = {
-            "type": error.type if isinstance(error, StepError) else "internal", "message": error.message,
-            "step": claim.path, "data": {}, "attempts": 1, "index": None, "transient": False, "at": plan_name,
+            "type": error.type if isinstance(error, StepError) else "store" if isinstance(error, StoreError) else "internal",
+            "message": error.message, "step": path, "data": {}, "attempts": 1, "index": None, "transient": False,
+            "at": claim.workflow if plan is None or step is None else f"{plan.workflow.file}:{step.line}:{step.column}",
+            "hint": error.hint,
         }  # fmt: skip
         with contextlib.suppress(Lost):
             await self.store.give_up(claim, self.worker, described, self.settings.retention_ms)

@@ -12,7 +12,7 @@ import msgspec
 
 from aiflow.clock import rfc3339
 from aiflow.engine.around import Around
-from aiflow.engine.failure import Leave
+from aiflow.engine.failure import Leave, NotKept
 from aiflow.engine.run import RunContext, Secrets
 from aiflow.engine.scope import Results, StepsView
 from aiflow.errors import StoreError
@@ -179,7 +179,7 @@ class Writing:
                 return {**await self.host.blobs.put(raw)}
             except StoreError as error:
                 if pause is None:
-                    raise
+                    raise NotKept(path, error) from error
                 line = self.store.line("blob_waits", path=path, text=error.message)
                 await self.store.log(self.run.rid, self.fence, self.epoch, [line])
                 await asyncio.sleep(pause)

@@ -122,7 +122,9 @@ def render(
         for part in template.root_render_func(context):
             room -= len(part)
             if room < 0:
-                raise ExpressionError(f"the text is longer than {limits.size >> 20} MB")
+                raise ExpressionError(
+                    f"the text is longer than {limits.size >> 20} MB", "put less into it, or work through the data in parts: each"
+                )
             parts.append(part)
     except Exception as error:
         raise explained(error, scope) from None

@@ -16,25 +16,28 @@ from aiflow.settings import Settings
 from aiflow.steps._registry import kinds
 
 
-def load_workflow(path: Path, settings: Settings) -> Workflow:
+def load_workflow(path: Path, settings: Settings, hints: list[Problem] | None = None) -> Workflow:
     """Read, check and build a workflow.
 
+    Args: hints: takes what the checks found that is no fault.
     Raises: SpecError: with all problems of the file and of the prompts and schemas it names.
     """
     look, problems = _look_at(path, settings)
     if look is None or any(problem.severity == "error" for problem in problems):
         raise SpecError(problems)
+    if hints is not None:
+        hints += problems
     from aiflow.language.build import build
 
     return build(look)
 
 
-def load_runnable(path: Path, settings: Settings) -> Workflow:
+def load_runnable(path: Path, settings: Settings, hints: list[Problem] | None = None) -> Workflow:
     """`load_workflow`, for a run.
 
     Raises: SpecError: also for what this version checks but cannot run yet.
     """
-    workflow = load_workflow(path, settings)
+    workflow = load_workflow(path, settings, hints)
     problems = [
         Problem(workflow.file, step.line, step.column, f"`{step.kind}` cannot run in this version yet", "not-yet")
         for _, step in walk_paths(workflow)

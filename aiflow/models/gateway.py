@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
@@ -69,6 +70,7 @@ class Gateway:
             if self._offline or resolve.is_offline(spec.model):
                 from aiflow.models.offline import embed
 
+                await asyncio.sleep(0)  # a long document is many batches, each some 50 ms of the event loop
                 return embed(self._stand_in(spec, resolve.OFFLINE_MODELS[1]), request)
             return await self._client.embed(spec, request)
 

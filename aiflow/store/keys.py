@@ -35,7 +35,8 @@ W indexes of events that it waits at, z it waits to work alone (after two deaths
 A actor.
 Fields of a fan-out: n total, x next to hand out, r running, k finished, b failed, a failures allowed, c concurrency,
 s stopped, g generation, P parent frame, Q the parent's sequence when it fanned out, F begun anew before (retry of a `do`),
-L lanes, z page size, S what its items see of the handler they stand in, J the first success decides, p0 p1 ... pages of items.
+L lanes, z page size, t when it began, S what its items see of the handler they stand in, J the first success decides,
+p0 p1 ... pages of items.
 Fields of a lane besides: a<index> for each item it has claimed: workers that died in it, and `z`.
 """
 

@@ -109,6 +109,7 @@ class FanState:
     lanes: int
     page_size: int
     generation: int
+    begun_ms: int
     scope: bytes = b""
 
 
@@ -283,11 +284,11 @@ class RunStore:
 
     async def fan_state(self, rid: str, path: str) -> FanState | None:
         """Counters of a fan-out, or None when there is none."""
-        v = await self.read("HMGET", self.keys.fan(rid, path), "n", "x", "k", "b", "a", "c", "s", "L", "z", "g", "S")
+        v = await self.read("HMGET", self.keys.fan(rid, path), "n", "x", "k", "b", "a", "c", "s", "L", "z", "g", "t", "S")
         if v[0] is None:
             return None
-        n, x, k, b, a, c, s, lanes, z, g = (int(one or 0) for one in v[:-1])
-        return FanState(n, x, k, b, a, c, s == 1, lanes, z, g, v[-1] or b"")
+        n, x, k, b, a, c, s, lanes, z, g, t = (int(one or 0) for one in v[:-1])
+        return FanState(n, x, k, b, a, c, s == 1, lanes, z, g, t, v[-1] or b"")
 
     async def stop_fan(self, rid: str, fence: str, epoch: int, path: str) -> None:
         """Let nothing new begin in a fan-out that its frame has given up. Raises Lost."""

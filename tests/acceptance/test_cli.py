@@ -11,14 +11,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
-KEYS = re.compile(r"_API_KEY$|^AWS_|^AIFLOW_|^REDIS_URL$|_TOKEN$|^NO_COLOR$|^FORCE_COLOR$")
+from tests.support.cli import REPOSITORY, Project, end_server, until
 
 STEPS = """\
 name: steps
@@ -67,74 +64,6 @@ outputs: {count: "{{ steps.items.output | length }}"}
 """
 
 
-class Project:
-    """A temporary project and the command line in it."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.env = {name: value for name, value in os.environ.items() if not KEYS.search(name)}
-        self.env["PYTHONPATH"] = str(REPOSITORY)
-        self.started: list[subprocess.Popen[str]] = []
-
-    def write(self, name: str, text: str) -> Path:
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text.replace("@ROOT@", str(self.root)), "utf-8")  # shell runs in the folder of its run
-        return path
-
-    def __call__(self, *words: str, code: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "aiflow", *words], cwd=options.pop("cwd", self.root),
-            env={**self.env, **options.pop("env", {})}, capture_output=True, text=True, timeout=60, **options,
-        )  # fmt: skip
-        assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-        assert "Traceback" not in done.stderr
-        return done
-
-    def json(self, *words: str, code: int = 0) -> Any:
-        return json.loads(self(*words, "--json", code=code).stdout)
-
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "aiflow", *words], cwd=self.root, env=self.env, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
-        self.started.append(process)
-        return process
-
-    def lines(self, name: str) -> list[str]:
-        path = self.root / name
-        return path.read_text().split() if path.exists() else []
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    made = Project(tmp_path)
-    yield made
-    for process in made.started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate(timeout=20)
-    _end_server(tmp_path)
-
-
-def _end_server(root: Path) -> None:
-    """A killed process leaves the project's server behind; end it."""
-    pid_file = root / ".aiflow" / "redis" / "server.pid"
-    if pid_file.exists():
-        try:
-            os.kill(int(pid_file.read_text()), signal.SIGKILL)
-        except (ProcessLookupError, ValueError):
-            pass
-
-
-def _until(condition: Callable[[], object], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
-
-
 # -- a first project ---------------------------------------------------------------------------------------------
 
 
@@ -149,7 +78,7 @@ def test_a_new_project_runs_without_a_key(project: Project) -> None:
     assert re.search(r"^page: +out/notes.md$", done.stdout, re.MULTILINE)
     assert "offline" in done.stdout and "aiflow show" in done.stdout
     assert (shop / "out" / "notes.md").read_text().count("##") == 2
-    _end_server(shop)
+    end_server(shop)
 
 
 def test_init_overwrites_only_when_told(project: Project) -> None:
@@ -172,6 +101,57 @@ def test_run_prints_outputs_failures_files_and_the_way_on(project: Project) -> N
     assert re.search(r"^wrote +out/word.txt$", done.stdout, re.MULTILINE)
     assert re.search(r"aiflow show [0-9A-Z]{26}", done.stdout)
     assert "first: ok" in done.stderr and "\x1b" not in done.stdout + done.stderr
+
+
+LARGE = """\
+name: large
+steps:
+  - id: groups
+    each: range(3)
+    as: group
+    allow_failures: 1
+    do:
+      - id: rows
+        each: range(40)
+        set: {id: "{{ group * 100 + item }}"}
+      - id: stored
+        write: {to: "sqlite:data/rows.db", table: rows, key: id, data: "{{ steps.rows.output }}"}
+      - id: note
+        write: {to: "out/{{ group }}.txt", text: x}
+      - id: check
+        shell: test "$n" != 1
+        with: {n: "{{ group }}"}
+"""
+
+
+def test_a_large_run_tells_as_much_as_a_small_one(project: Project) -> None:
+    """Of the records of a large run only some are looked at."""
+    project.write("workflows/large.yaml", LARGE)
+    small = project("run", "workflows/large.yaml").stdout
+    code = (
+        "from aiflow.cli import _result, main\n_result.MOST_RECORDS = 30\n"
+        "import sys\nsys.argv = ['aiflow', 'run', 'workflows/large.yaml']\nmain()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=project.root, env=project.env, capture_output=True, text=True, timeout=60)
+    for text in (small, done.stdout):
+        assert "groups[1] 1: shell_exit" in text
+        assert "sqlite:data/rows.db (120 rows)" in text
+        assert "out/0.txt" in text and "out/2.txt" in text
+
+
+def test_run_says_what_validate_would_hint_at(project: Project) -> None:
+    project.write("workflows/hi.yaml", 'inputs:\n  name?: string\nsteps:\n  - set: {greeting: "Hello {{ inputs.name }}"}\n')
+    (hint,) = project.json("validate", "workflows/hi.yaml")
+    line = f"workflows/hi.yaml:{hint['line']}:{hint['column']}: hint: {hint['message']} [{hint['code']}]"
+    assert line in project("run", "workflows/hi.yaml", "-i", "name=Ann").stderr.splitlines()
+    for silent in ("--quiet", "--json"):
+        assert "hint" not in project("run", "workflows/hi.yaml", "-i", "name=Ann", silent).stderr
+
+
+def test_outputs_come_in_the_order_of_the_file(project: Project) -> None:
+    project.write("workflows/order.yaml", "steps:\n  - set: {a: 1}\noutputs: {second: 2, first: 1, another: 3}\n")
+    assert [line.split(":")[0] for line in project("run", "workflows/order.yaml").stdout.splitlines()[:3]] == ["second", "first", "another"]
+    assert list(project.json("run", "workflows/order.yaml")["outputs"]) == ["second", "first", "another"]
 
 
 def test_run_json_is_one_object_with_exactly_these_keys(project: Project) -> None:
@@ -254,7 +234,7 @@ def test_detached_a_worker_finishes_it(project: Project) -> None:
     assert re.fullmatch(r"[0-9A-Z]{26}", rid) and "aiflow worker" in done.stderr
     assert project.json("show", rid)["status"] == "queued"
     worker = project.start("worker", "--grace", "2s")
-    _until(lambda: project.json("show", rid)["status"] == "ok")
+    until(lambda: project.json("show", rid)["status"] == "ok")
     worker.send_signal(signal.SIGTERM)
     _, stderr = worker.communicate(timeout=20)
     assert worker.returncode == 0 and "worker stopped" in stderr
@@ -277,7 +257,7 @@ def test_no_wait_returns_at_a_wait(project: Project) -> None:
 def test_a_signal_keeps_the_run_and_resume_goes_on(project: Project, number: signal.Signals) -> None:
     project.write("workflows/slow.yaml", SLOW)
     run = project.start("run", "workflows/slow.yaml")
-    _until(lambda: len(project.lines("done.txt")) >= 4)
+    until(lambda: len(project.lines("done.txt")) >= 4)
     run.send_signal(number)
     _, stderr = run.communicate(timeout=20)
     assert run.returncode == 130
@@ -287,10 +267,35 @@ def test_a_signal_keeps_the_run_and_resume_goes_on(project: Project, number: sig
     assert sorted(map(int, project.lines("done.txt"))) == list(range(40))
 
 
+def test_ctrl_c_while_the_store_is_away_keeps_the_run_as_well(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A real Redis, named by its URL, is not started again by us."""
+    from aiflow.settings import Settings
+    from aiflow.store.embedded import ensure_server, restart_if_dead
+
+    project.write("workflows/slow.yaml", SLOW)
+    elsewhere = Settings(root=tmp_path_factory.mktemp("redis"))
+    with ensure_server(elsewhere) as handle:
+        project.env["REDIS_URL"] = f"unix://{handle.socket_path}"
+        run = project.start("run", "workflows/slow.yaml")
+        until(lambda: len(project.lines("done.txt")) >= 4)
+        os.kill(handle.pid, signal.SIGKILL)
+        assert run.stderr is not None
+        said = next(line for line in run.stderr if "does not answer" in line)
+        run.send_signal(signal.SIGINT)
+        _, stderr = run.communicate(timeout=30)
+        assert run.returncode == 130, said + stderr
+        rid = re.search(r"aiflow resume ([0-9A-Z]{26})", stderr)
+        assert rid is not None and "safe" in stderr and "Traceback" not in stderr
+        restart_if_dead(elsewhere)
+        again = project.json("resume", rid[1])
+        assert again["outputs"] == {"count": 40}
+        assert sorted(map(int, project.lines("done.txt"))) == list(range(40))
+
+
 def test_after_a_kill_resume_without_an_id_goes_on(project: Project) -> None:
     project.write("workflows/slow.yaml", SLOW.replace("    shell:", "    repeatable: true\n    shell:"))
     run = project.start("run", "workflows/slow.yaml")
-    _until(lambda: len(project.lines("done.txt")) >= 4)
+    until(lambda: len(project.lines("done.txt")) >= 4)
     os.killpg(run.pid, signal.SIGKILL)
     run.communicate(timeout=20)
     assert project.json("resume")["outputs"] == {"count": 40}
@@ -452,10 +457,10 @@ def test_of_several_workers_only_the_dead_one_is_started_again(project: Project)
         path = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
         return [int(pid) for pid in path.read_text().split()]
 
-    _until(lambda: len(children()) == 2)
+    until(lambda: len(children()) == 2)
     pids = children()
     os.kill(pids[0], signal.SIGKILL)
-    _until(lambda: len(children()) == 2 and pids[0] not in children())
+    until(lambda: len(children()) == 2 and pids[0] not in children())
     assert pids[1] in children()
     assert project.json("run", "workflows/slow.yaml", "--no-wait")["status"] == "ok"
     living = children()
@@ -469,11 +474,11 @@ def test_workers_end_with_their_parent(project: Project) -> None:
     project.write("workflows/x.yaml", "steps:\n  - set: {a: 1}\n")
     parent = project.start("worker", "--processes", "2", "--grace", "1s")
     path = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
-    _until(lambda: len(path.read_text().split()) == 2)
+    until(lambda: len(path.read_text().split()) == 2)
     pids = [int(pid) for pid in path.read_text().split()]
     time.sleep(1.5)  # until they listen; a worker that is not ready yet dies with its stdin as well
     parent.kill()
-    _until(lambda: not any(_lives(pid) for pid in pids))
+    until(lambda: not any(_lives(pid) for pid in pids))
 
 
 def _lives(pid: int) -> bool:

@@ -9,14 +9,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.support.cli import REPOSITORY, end_server
+
 AIFLOW = [sys.executable, "-m", "aiflow"]
 PATIENCE_S = 90
 
@@ -27,18 +27,20 @@ def project(tmp_path: Path) -> Iterator[Path]:
     shutil.copytree(REPOSITORY / "workflows", tmp_path / "workflows")
     shutil.copy(REPOSITORY / "aiflow.yaml", tmp_path)
     yield tmp_path
-    subprocess.run(["pkill", "-9", "-f", f"{tmp_path}/.aiflow"], check=False)
+    end_server(tmp_path)
 
 
-def environment() -> dict[str, str]:
+def environment(**more: str) -> dict[str, str]:
     names = ("API_KEY", "REDIS_URL", "AIFLOW_")
-    return {name: value for name, value in os.environ.items() if not any(word in name for word in names)}
+    return {name: value for name, value in os.environ.items() if not any(word in name for word in names)} | more
 
 
-def aiflow(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def aiflow(project: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end. `more`: environment variables."""
     return subprocess.run(
-        [*AIFLOW, *arguments], cwd=project, env=environment(), capture_output=True, text=True, timeout=PATIENCE_S, check=False
-    )
+        [*AIFLOW, *arguments], cwd=project, env=environment(**more), capture_output=True, text=True, timeout=PATIENCE_S,
+        check=False,
+    )  # fmt: skip
 
 
 def result(done: subprocess.CompletedProcess[str]) -> Any:
@@ -81,28 +83,21 @@ def test_a_second_run_changes_no_row_and_can_go_on_at_the_same_time(project: Pat
     assert rows == runs[0]["outputs"]["parts"]
 
 
-def test_killed_with_its_store_it_goes_on_and_repeats_nothing(project: Path) -> None:
+@pytest.mark.parametrize("crash", ["lane_after_items:60", "after_checkpoint:40", "after_effect:300"])
+def test_killed_with_its_store_it_goes_on_and_repeats_nothing(project: Path, crash: str) -> None:
     documents = project / "documents"
     documents.mkdir()
     for number in range(40):
         text = "\n\n".join(f"In {1900 + number}, club {number} bought {line} bicycles. It sold {line} again." for line in range(40))
         (documents / f"document {number}.txt").write_text(text)
-    process = subprocess.Popen(
-        [*AIFLOW, "run", "workflows/doc_ingest.yaml", "-i", "folder=documents"], cwd=project, env=environment(),
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "docs.facts" in line:
-            break
-    time.sleep(0.3)
-    process.kill()
-    process.communicate()
-    subprocess.run(["pkill", "-9", "-f", f"{project}/.aiflow"], check=False)
+    killed = aiflow(project, "run", "workflows/doc_ingest.yaml", "-i", "folder=documents", AIFLOW_CRASH=f"{crash}=kill")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    end_server(project)
 
     (unfinished,) = result(aiflow(project, "runs", "--json"))
     assert unfinished["status"] in ("running", "waiting")
     before = steps_done(project, unfinished["run_id"])
+    assert before, "it was killed in the middle"
     done = aiflow(project, "resume", unfinished["run_id"], "--json")
     run = result(done)
     assert (done.returncode, run["status"], run["outputs"]["documents"]) == (0, "ok", 40), done.stderr

@@ -191,10 +191,13 @@ async def test_event_against_time_takes_one_branch(working: App, project: Projec
                 with: {value: time}
         """
     )
-    rids = [await working.client.start(flow, {"n": n}) for n in range(40)]
-    for n in range(40):
-        await asyncio.sleep(0.003)
+    async def once(n: int) -> str:
+        rid = await working.client.start(flow, {"n": n})
+        await asyncio.sleep(0.004 * n)
         await working.client.send("tick", {"n": n})
+        return rid
+
+    rids = await asyncio.gather(*map(once, range(40)))
     ways = [(await ended(working, rid)).outputs for rid in rids]
     assert set(ways) <= {"event", "time"} and len(set(ways)) == 2
     for rid, way in zip(rids, ways, strict=True):

@@ -141,13 +141,14 @@ local function use(run, i)
   end
 end
 
--- Write `count` records (path, record) from ARGV[i]; returns the next index.
-local function write_records(results, count, i)
-  for _ = 1, count do
-    redis.call('HSET', results, ARGV[i], ARGV[i + 1])
-    i = i + 2
+-- Lua unpacks some 8,000 values at most: hash fields are written in parts. An even number.
+local PART = 4000
+
+-- Write the records (path, record)* in ARGV[i] to ARGV[last].
+local function write_records(results, i, last)
+  for first = i, last, PART do
+    redis.call('HSET', results, unpack(ARGV, first, math.min(first + PART - 1, last)))
   end
-  return i
 end
 
 -- The fan-out is done: its parent goes on, if it is still where it fanned out (and was not begun anew meanwhile).

@@ -10,7 +10,7 @@ local refused = refuse(run, KEYS[3], ARGV[1])
 if refused then return refused end
 local at = now()
 if tonumber(redis.call('HGET', frame, 'q') or '0') >= tonumber(ARGV[2]) then return at end
-if #ARGV > 26 then redis.call('HSET', KEYS[5], unpack(ARGV, 27)) end
+write_records(KEYS[5], 27, #ARGV)
 redis.call('HSET', frame, 'q', ARGV[2], 'c', ARGV[3], 't', at, 'd', 0, 'm', '')
 use(run, 4)
 if ARGV[12] == '' then
@@ -27,8 +27,12 @@ if lanes_before then
     void(run, rid, ARGV[13] .. '#' .. lane)
     redis.call('UNLINK', frame_key(run, ARGV[13] .. '#' .. lane))
   end
-  if ARGV[15] == '0' and ARGV[16] == '0' then redis.call('HSET', fan, 'F', 1) end
+  if ARGV[15] == '0' and ARGV[16] == '0' then
+    redis.call('HSET', fan, 'F', 1)
+    redis.call('HDEL', fan, 't')
+  end
 end
+redis.call('HSETNX', fan, 't', at)
 redis.call('HSET', fan, 'n', ARGV[14], 'x', ARGV[15], 'r', 0, 'k', ARGV[16], 'b', 0, 'a', ARGV[17], 'c', ARGV[18], 's', 0,
   'L', ARGV[19], 'z', ARGV[20], 'g', ARGV[21], 'P', path, 'Q', ARGV[2], 'S', ARGV[24])
 if ARGV[25] == '1' then redis.call('HSET', fan, 'J', 1) end

@@ -8,7 +8,7 @@ local refused = refuse(run, frame, ARGV[1])
 if refused then return refused end
 local at = now()
 if tonumber(redis.call('HGET', frame, 'q') or '0') >= tonumber(ARGV[10]) then return at end
-if #ARGV > 12 then redis.call('HSET', KEYS[4], unpack(ARGV, 13)) end
+write_records(KEYS[4], 13, #ARGV)
 use(run, 5)
 redis.call('HSET', frame, 'q', ARGV[10], 'c', ARGV[11])
 rest(run, ARGV[2], ARGV[3], ARGV[4])

@@ -7,7 +7,7 @@ local run, rid = KEYS[2], ARGV[2]
 local refused = refuse(run, KEYS[5], ARGV[1])
 if refused then return refused end
 local at = now()
-if #ARGV > 15 then redis.call('HSET', KEYS[3], unpack(ARGV, 16)) end
+write_records(KEYS[3], 16, #ARGV)
 use(run, 5)
 redis.call('HSET', run, 'st', ARGV[9], 't2', at, 'd', 0, 'm', '')
 if KEYS[5] == run then redis.call('HSET', run, 'q', ARGV[3], 'c', ARGV[4]) end

@@ -22,16 +22,15 @@ for _ = 1, tonumber(ARGV[12]) do
   local index, failed, frame, count = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
   i = i + 4
   if redis.call('HDEL', lane, 'a' .. index) == 1 then
-    i = write_records(KEYS[5], count, i)
+    write_records(KEYS[5], i, i + 2 * count - 1)
     h.r, h.k, counted = h.r - 1, h.k + 1, counted + 1
     if failed == '1' then h.b, failed_now = h.b + 1, true else succeeded_now = true end
     if frame ~= '' then
       redis.call('UNLINK', frame)
       redis.call('SREM', run .. ':keys', frame)
     end
-  else
-    i = i + 2 * count
   end
+  i = i + 2 * count
 end
 -- A result that was paid for is kept even when the run ended meanwhile; nothing new begins.
 if counted > 0 then use(run, 8) end
@@ -84,7 +83,9 @@ if h.s == 0 and not (failed_now and h.b > h.a) and not (succeeded_now and h.firs
     fields[#fields + 1] = '0'
     h.r, take = h.r + 1, take - 1
   end
-  if #fields > 0 then redis.call('HSET', lane, unpack(fields)) end
+  for first = 1, #fields, PART do
+    redis.call('HSET', lane, unpack(fields, first, math.min(first + PART - 1, #fields)))
+  end
 end
 redis.call('HSET', fan, 'x', x, 'r', h.r, 'k', h.k, 'b', h.b)
 if counted > 0 then

@@ -15,7 +15,7 @@ for i = 16, last, 2 do
   if newest and tonumber(string.sub(newest, 1, 16)) > tonumber(ARGV[i + 1]) then return 'more' end
   names[#names + 1] = ARGV[i]
 end
-if #ARGV > last + 1 then redis.call('HSET', KEYS[5], unpack(ARGV, last + 2)) end
+write_records(KEYS[5], last + 2, #ARGV)
 redis.call('HSET', frame, 'q', ARGV[2], 'c', ARGV[3], 't', at, 'd', 0, 'm', '')
 use(run, 4)
 if ARGV[8] ~= '' then redis.call('RPUSH', KEYS[6], ARGV[8]) end

@@ -9,7 +9,7 @@ local refused = refuse(run, KEYS[3], ARGV[1])
 if refused then return refused end
 local at = now()
 if tonumber(redis.call('HGET', frame, 'q') or '0') >= tonumber(ARGV[2]) then return at end
-if #ARGV > 15 then redis.call('HSET', KEYS[5], unpack(ARGV, 16)) end
+write_records(KEYS[5], 16, #ARGV)
 redis.call('HSET', frame, 'q', ARGV[2], 'c', ARGV[3], 't', at, 'd', 0, 'm', '')
 use(run, 4)
 if ARGV[8] ~= '' then redis.call('RPUSH', KEYS[6], ARGV[8]) end

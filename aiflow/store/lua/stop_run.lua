@@ -7,7 +7,7 @@ local run, rid = KEYS[2], ARGV[2]
 local refused = refuse(run, KEYS[5], ARGV[1])
 if refused then return refused end
 local at = now()
-if #ARGV > 9 then redis.call('HSET', KEYS[3], unpack(ARGV, 10)) end
+write_records(KEYS[3], 10, #ARGV)
 use(run, 4)
 void(run, rid, '')
 for _, key in ipairs(redis.call('SMEMBERS', run .. ':keys')) do
