@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from aiflow.language import snippets
@@ -42,10 +41,8 @@ def compose() -> dict[str, Any]:
     names = [name for name in KIND_ORDER if name in found] + [name for name in found if name not in KIND_ORDER]
     known = {name: found[name] for name in names}
     definitions: dict[str, Any] = {"step": _step(known)}
-    for kind in known.values():
-        definitions[f"kind-{kind.name}"] = _kind(kind, names)
-        if kind.name in RETRIED_KINDS:
-            definitions[f"defaults-{kind.name}"] = _options(kind, required=False)
+    definitions |= {f"kind-{kind.name}": _kind(kind, names) for kind in known.values()}
+    options, of_kinds = defaults()
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "$id": "https://aiflow.dev/schemas/workflow.schema.json",
@@ -53,25 +50,35 @@ def compose() -> dict[str, Any]:
         "description": "A durable AI pipeline: a list of steps, run from top to bottom.",
         "type": "object",
         "defaultSnippets": list(snippets.WORKFLOW),
-        "properties": {name: _top(name, word, known) for name, word in TOP.items()},
+        "properties": {name: options if name == "defaults" else _top(name, word) for name, word in TOP.items()},
         "patternProperties": {_BESIDE_ALL: {}},
         "additionalProperties": False,
         # Where a word is misspelt, that may be what is missing: one fault is enough.
         "if": _all_known(TOP),
         "then": {"required": ["steps"], "errorMessage": "this workflow has no `steps`"},
-        "definitions": definitions,
+        "definitions": {**definitions, **of_kinds},
     }
+
+
+def defaults() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The schema of `defaults`, and the definitions that it names."""
+    found = kinds()
+    names = [name for name in RETRIED_KINDS if name in found]
+    properties: dict[str, Any] = {name: {"$ref": f"#/definitions/defaults-{name}"} for name in names}
+    for modifier in ("retry", "timeout"):
+        properties[modifier] = _word(modifier, MODIFIERS[modifier])
+    made = {**_meaning(TOP["defaults"]), "type": "object", "properties": properties, "additionalProperties": False}
+    return made, {f"defaults-{name}": _options(found[name], required=False) for name in names}
 
 
 def render() -> str:
     """The schema as the text of its file."""
-    return json.dumps(compose(), indent=2, ensure_ascii=False) + "\n"
+    return text_of(compose())
 
 
-def write(path: Path) -> None:
-    """Write the schema. Raises: OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(), encoding="utf-8")
+def text_of(schema: Mapping[str, Any]) -> str:
+    """A schema as the text of a file."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def _step_list(name: str) -> dict[str, Any]:
@@ -283,15 +290,10 @@ def _meaning(word: Word) -> dict[str, Any]:
     return made
 
 
-def _top(name: str, word: Word, known: Mapping[str, StepKind]) -> dict[str, Any]:
+def _top(name: str, word: Word) -> dict[str, Any]:
     if name in ("steps", "on_error", "finally"):
         first = {"defaultSnippets": [snippets.FIRST_STEP]} if name == "steps" else {}
         return {**_meaning(word), **_step_list(name), **first}
-    if name == "defaults":
-        properties = {kind: {"$ref": f"#/definitions/defaults-{kind}"} for kind in known if kind in RETRIED_KINDS}
-        for modifier in ("retry", "timeout"):
-            properties[modifier] = _word(modifier, MODIFIERS[modifier])
-        return {**_meaning(word), "type": "object", "properties": properties, "additionalProperties": False}
     made = {**published(word.schema, name, word.wants), **_meaning(word)}
     if name == "name":
         made["pattern"] = f"^{ID_PATTERN}$"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from aiflow.language import project_schema
 from aiflow.language.schema import render
 from aiflow.steps._registry import kinds
 from tests.support.editing import chosen, place, unmarked
@@ -72,6 +73,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for folder in ("schemas", "workflows"):
         (root / folder).mkdir()
     (root / "schemas/workflow.schema.json").write_text(render(), encoding="utf-8")
+    (root / "schemas/project.schema.json").write_text(project_schema.render(), encoding="utf-8")
     return root
 
 
@@ -96,15 +98,15 @@ class Editor:
     def diagnostics(self, text: str) -> list[dict[str, Any]]:
         return self._client.open(self._next(), text)
 
-    def ask(self, what: str, text: str) -> Any:
+    def ask(self, what: str, text: str, modeline: str = MODELINE) -> Any:
         """About the mark in a text."""
-        plain, line, column = unmarked(MODELINE + text)
+        plain, line, column = unmarked(modeline + text)
         path = self._next()
         self._client.show(path, plain)
         return self._client.at(what, path, line, column)
 
-    def completions(self, text: str) -> dict[str, dict[str, Any]]:
-        found = self.ask("completion", text)["items"]
+    def completions(self, text: str, modeline: str = MODELINE) -> dict[str, dict[str, Any]]:
+        found = self.ask("completion", text, modeline)["items"]
         labels = [item["label"] for item in found]
         assert sorted(set(labels)) == sorted(labels), "something is offered twice"
         return {item["label"]: item for item in found}
@@ -250,3 +252,48 @@ def test_the_mouse_tells_what_a_word_means(text: str, said: str, editor: Editor)
     shown = editor.hover(text)
     assert said.replace("`", "") in shown.replace("\\", "").replace("`", "")
     assert " || aiflow" not in shown
+
+
+PROJECT_MODELINE = "# yaml-language-server: $schema=../schemas/project.schema.json\n"
+
+
+@pytest.mark.parametrize("file", ["aiflow.yaml", "aiflow/templates/project/aiflow.yaml"])
+def test_nothing_is_said_about_good_project_files(file: str, editor: Editor) -> None:
+    text = (REPOSITORY / file).read_text(encoding="utf-8")
+    assert text.startswith(PROJECT_MODELINE.replace("../", ""))
+    assert editor.diagnostics(text.replace("$schema=", "$schema=../", 1)) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("§modles: {}", "Property modles is not allowed."),
+        ("models: {fast: §3}", "a model must be a name such as openai/gpt-4o-mini, or a map"),
+        ("models:\n  §fast: {api_base: x}", 'Missing property "model".'),
+        ("limits: {openai: {rate: §500}}", "`rate` must be a text such as 500/min"),
+        ("lease: §20", "`lease` must be a duration such as 30s, 5m or 1h30m"),
+        ("defaults: {llm: {§temprature: 1}}", "Property temprature is not allowed."),
+        ("profiles: {offline: {defaults: {llm: {§temprature: 1}}}}", "Property temprature is not allowed."),
+        ("durability: §often", "Value is not accepted. Valid values: "),
+    ],
+)
+def test_one_thing_is_said_about_a_fault_of_a_project_file(written: str, message: str, editor: Editor) -> None:
+    text, line, column = unmarked(PROJECT_MODELINE + written)
+    said = editor.diagnostics(text)
+    assert [one["message"][: len(message)] for one in said] == [message]
+    assert place(said[0]) == (line, column)
+
+
+@pytest.mark.parametrize(
+    ("text", "offered"),
+    [
+        ("§", {"models", "profiles", "defaults", "limits", "store", "retention"}),
+        ("defaults:\n  llm:\n    §\n", {"model", "temperature", "max_tokens"}),
+        ("durability: §\n", {"standard", "always"}),
+        ("models:\n  fast:\n    §\n", {"model", "prices"}),
+    ],
+)
+def test_the_project_file_is_completed(text: str, offered: set[str], editor: Editor) -> None:
+    found = editor.completions(text, PROJECT_MODELINE)
+    assert offered <= found.keys()
+    assert all(described(found[name]) for name in offered)
