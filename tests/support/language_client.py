@@ -19,16 +19,16 @@ class LanguageClient:
     """Starts a server, says hello, opens files and asks about places in them. Lines and columns count from 1."""
 
     def __init__(
-        self, command: Sequence[str], root: Path, settings: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None
+        self, command: Sequence[str], root: Path, settings: Mapping[str, Any] | None = None, options: Any = None
     ) -> None:
         self._settings = settings or {}
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root, env=env)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root)
         self._answers: dict[int, queue.Queue[dict[str, Any]]] = {}
-        self._diagnostics: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._diagnostics: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._asked = 0
         self._sending = threading.Lock()
         threading.Thread(target=self._read, daemon=True).start()
-        self.capabilities = self._hello(root)
+        self.capabilities = self._hello(root, options)
 
     def __enter__(self) -> LanguageClient:
         return self
@@ -79,6 +79,8 @@ class LanguageClient:
         """What the server says next about a file."""
         while True:
             said = self._diagnostics.get(timeout=WAIT_S)
+            if said is None:
+                raise LanguageServerError("the server has ended")
             if said["uri"] == path.as_uri():
                 found: list[dict[str, Any]] = said["diagnostics"]
                 return found
@@ -88,7 +90,7 @@ class LanguageClient:
         place = {"line": line - 1, "character": column - 1}
         return self.ask(f"textDocument/{what}", {"textDocument": {"uri": path.as_uri()}, "position": place, **more})
 
-    def _hello(self, root: Path) -> dict[str, Any]:
+    def _hello(self, root: Path, options: Any) -> dict[str, Any]:
         documents = {
             "completion": {"completionItem": {"snippetSupport": True, "documentationFormat": ["markdown", "plaintext"]}},
             "hover": {"contentFormat": ["markdown", "plaintext"]},
@@ -98,15 +100,21 @@ class LanguageClient:
         folder = {"uri": root.as_uri(), "name": root.name}
         capabilities = {"textDocument": documents, "workspace": {"configuration": True, "workspaceFolders": True}}
         greeting = {"processId": None, "rootUri": root.as_uri(), "workspaceFolders": [folder], "capabilities": capabilities}
+        if options is not None:
+            greeting["initializationOptions"] = options
         said: dict[str, Any] = self.ask("initialize", greeting)
         self.tell("initialized", {})
         return said["capabilities"]
 
     def _send(self, message: dict[str, Any]) -> None:
         body = json.dumps({"jsonrpc": "2.0", **message}).encode()
+        self.send_bytes(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+    def send_bytes(self, data: bytes) -> None:
+        """Bytes as they are."""
         assert self._process.stdin is not None
         with self._sending:
-            self._process.stdin.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            self._process.stdin.write(data)
             self._process.stdin.flush()
 
     def _read(self) -> None:
@@ -119,6 +127,9 @@ class LanguageClient:
                 length = int(value) if name.lower() == "content-length" else length
                 header = stream.readline()
             self._take(json.loads(stream.read(length)))
+        self._diagnostics.put(None)
+        for answer in list(self._answers.values()):
+            answer.put({"error": {"message": "the server has ended"}})
 
     def _take(self, message: dict[str, Any]) -> None:
         match message:
