@@ -9,7 +9,12 @@ import click
 
 @click.command(
     epilog="""\b
-Editors start it by themselves; docs/editors.md says how each is told.
+Example, for Neovim (others: docs/editors.md):
+  vim.lsp.config('aiflow', { cmd = { 'aiflow', 'lsp' }, filetypes = { 'yaml', 'markdown' } })
+  vim.lsp.enable('aiflow')
+\b
+Editors start it by themselves:
+  aiflow lsp
 """
 )
 def lsp() -> int:

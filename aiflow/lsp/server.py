@@ -138,11 +138,13 @@ class Server:
     def _check(self, uri: str) -> None:
         """Check a file and publish what is wrong with it and with the files that it names."""
         self._due.pop(uri, None)
+        from aiflow.settings import find_root
+
         file = self._files[uri]
         file.check()
         found: dict[str, list[Problem]] = {uri: []}
         for problem in file.problems:
-            found.setdefault(_uri_of(file, problem.file), []).append(problem)
+            found.setdefault(self._uri_of(find_root(file.path) / problem.file), []).append(problem)
         before = self._found.get(uri, {})
         self._found[uri] = found
         for named in {**before, **found}:
@@ -185,7 +187,7 @@ class Server:
             if found is None:
                 return None
             path, line, column, length = found
-            there = path.resolve().as_uri() if path != place.look.file else uri
+            there = self._uri_of(path)
             text = self._files[there].text if there in self._files else _read(path)
             return {"uri": there, "range": Positions(text).theirs(line, column, length)}
         from aiflow.lsp.completion import completions
@@ -204,6 +206,11 @@ class Server:
         text = self._files[uri].text
         edits = [{"range": _range(text, edit.start, edit.end), "newText": edit.text} for edit in renamed(place, text, new)]
         return {"changes": {uri: edits}} if edits else None
+
+    def _uri_of(self, path: Path) -> str:
+        """A file's URI: that of the editor when it is open there, since URIs of one file can be written in several ways."""
+        path = path.resolve()
+        return next((uri for uri, file in self._files.items() if file.path.resolve() == path), path.as_uri())
 
     def _place(self, uri: str, position: dict[str, int]) -> Place | None:
         """The place in the text as it is now, or None."""
@@ -227,14 +234,6 @@ def capabilities() -> dict[str, Any]:
     if can_rename():
         can["renameProvider"] = {"prepareProvider": True}
     return can
-
-
-def _uri_of(file: OpenFile, shown: str) -> str:
-    """The URI of a file that a problem names: relative to the project."""
-    from aiflow.settings import find_root
-
-    path = (find_root(file.path) / shown).resolve()
-    return file.path.as_uri() if path == file.path.resolve() else path.as_uri()
 
 
 def _read(path: Path) -> str:

@@ -117,6 +117,17 @@ def test_windows_line_breaks(server: LanguageClient, file: Path) -> None:
     assert place(said) == (3, 5)
 
 
+def test_a_file_keeps_the_name_that_the_editor_gave_it(server: LanguageClient, project: Path) -> None:
+    uri = (project / "workflows").as_uri() + "/a%281%29%20%C3%A4.yaml"  # others would write the brackets as they are
+    item = {"uri": uri, "languageId": "yaml", "version": 1, "text": "steps: [{id: a, stp: x}]\n"}
+    server.tell("textDocument/didOpen", {"textDocument": item})
+    assert [one["code"] for one in server.said(uri)] == ["unknown-key"]
+    position = {"line": 0, "character": 14}
+    assert server.ask("textDocument/hover", {"textDocument": {"uri": uri}, "position": position}) is None
+    server.tell("textDocument/didClose", {"textDocument": {"uri": uri}})
+    assert server.said(uri) == []
+
+
 @pytest.mark.parametrize("text", ["", ":", "steps: [", "- \t\n", "steps:\n  - id: a\n    if: ", "{{", "\x00", "steps: &a [*a]"])
 def test_half_written_files(text: str, server: LanguageClient, file: Path) -> None:
     assert server.open(file, text)

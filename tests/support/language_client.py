@@ -77,11 +77,15 @@ class LanguageClient:
 
     def diagnostics(self, path: Path) -> list[dict[str, Any]]:
         """What the server says next about a file."""
+        return self.said(path.as_uri())
+
+    def said(self, uri: str) -> list[dict[str, Any]]:
+        """The same for a URI, as it is written."""
         while True:
             said = self._diagnostics.get(timeout=WAIT_S)
             if said is None:
                 raise LanguageServerError("the server has ended")
-            if said["uri"] == path.as_uri():
+            if said["uri"] == uri:
                 found: list[dict[str, Any]] = said["diagnostics"]
                 return found
 
