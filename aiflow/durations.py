@@ -19,6 +19,10 @@ LONGEST_MS = 36_525 * 86_400_000
 _NUMBER = r"([0-9]{1,15}(?:\.[0-9]{1,9})?)"
 _SHORT = re.compile("".join(f"(?:{_NUMBER}{unit})?" for unit in MILLISECONDS))
 _ISO = re.compile(f"P(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}S)?)?")
+_FILLED_ISO = _ISO.pattern.replace("P", "P(?=[0-9T])").replace("T(", "T(?=[0-9])(")
+DURATION_PATTERN = rf"^\s*((?=[0-9]){_SHORT.pattern}|{_FILLED_ISO})\s*$".replace(_NUMBER, r"[0-9]+(\.[0-9]+)?")
+"""The form of a duration for others who check it, JSON Schema for example."""
+
 _MOMENT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?([Zz]|[+-]\d\d:\d\d)?",
     re.ASCII,

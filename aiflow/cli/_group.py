@@ -26,7 +26,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Files": {
         "validate": ("validate:validate", "Check workflow files without running them."),
         "graph": ("graph:graph", "Draw a workflow, as text or Mermaid."),
-        "schema": ("schema:schema", "Print the JSON Schema of the language, for editors."),
+        "schema": ("schema:schema", "Print the JSON Schemas of workflows and aiflow.yaml, for editors."),
+        "lsp": ("lsp:lsp", "Serve an editor: checks while you type, types, definitions."),
         "init": ("init:init", "Make a new project with a workflow that runs."),
     },
     "Setup": {

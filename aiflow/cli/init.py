@@ -25,10 +25,10 @@ Examples:
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
 def init(folder: str, force: bool) -> int:
     """Make a new project in DIR (default: here) with a small workflow that runs without any key."""
-    from aiflow.language.schema import render
+    from aiflow.cli.schema import FILES, FOLDER, rendered
 
     root = Path(folder)
-    files = {**dict(_template()), "schemas/workflow.schema.json": render()}
+    files = {**dict(_template()), **{f"{FOLDER}/{FILES[name]}": text for name, text in rendered().items()}}
     taken = [name for name in files if (root / name).exists()]
     if taken and not force:
         raise ConfigError(

@@ -1,37 +1,48 @@
-"""`aiflow schema`: the JSON Schema of the language."""
+"""`aiflow schema`: the JSON Schemas of the language and of the project file."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import click
 
 from aiflow.cli._options import out, project_option, project_settings, shown_path
 
-PATH = Path("schemas", "workflow.schema.json")
+FOLDER = "schemas"
+FILES = {"workflow": "workflow.schema.json", "project": "project.schema.json"}
+"""What has a schema -> the name of its file."""
 
 
 @click.command(
     epilog="""\b
 Examples:
   aiflow schema > workflow.schema.json
-  aiflow schema --write                 schemas/workflow.schema.json of the project
+  aiflow schema project                 the schema of aiflow.yaml
+  aiflow schema --write                 both, into schemas/ of the project
 
 Editors find it by the first line of a workflow:
   # yaml-language-server: $schema=../schemas/workflow.schema.json
 """
 )
-@click.option("--write", is_flag=True, help=f"Write it to {PATH} of the project.")
+@click.argument("what", default="workflow", metavar="[workflow|project]", type=click.Choice(list(FILES)))
+@click.option("--write", is_flag=True, help=f"Write all into {FOLDER}/ of the project.")
 @project_option
-def schema(write: bool, project: str | None) -> int:
-    """Print the JSON Schema of the language, with which editors complete and check workflows."""
-    from aiflow.language.schema import render
-    from aiflow.language.schema import write as write_schema
-
+def schema(what: str, write: bool, project: str | None) -> int:
+    """Print the JSON Schema of workflows or of aiflow.yaml, with which editors complete and check them."""
+    texts = rendered()
     if not write:
-        out(render().rstrip("\n"))
+        out(texts[what].rstrip("\n"))
         return 0
-    path = project_settings(project).root / PATH
-    write_schema(path)
-    click.echo(f"wrote {shown_path(path)}", err=True)
+    folder = project_settings(project).root / FOLDER
+    folder.mkdir(exist_ok=True)
+    for name, text in texts.items():
+        path = folder / FILES[name]
+        path.write_text(text, encoding="utf-8")
+        click.echo(f"wrote {shown_path(path)}", err=True)
     return 0
+
+
+def rendered() -> dict[str, str]:
+    """The text of each schema."""
+    from aiflow.language import project_schema
+    from aiflow.language import schema as workflow_schema
+
+    return {"workflow": workflow_schema.render(), "project": project_schema.render()}

@@ -11,13 +11,25 @@ from typing import Any
 
 from aiflow.errors import SpecError
 from aiflow.language.problems import Problem
-from aiflow.language.yaml_places import offset_in, value_start
+from aiflow.language.yaml_places import index_in, offset_in, value_start
 from aiflow.language.yaml_repair import parse
 from aiflow.language.yaml_text import MAX_BYTES, Fault, Places, bad_characters, decode_source, normal, read_source, too_large
 from aiflow.language.yaml_tree import Node
 from aiflow.language.yaml_values import build_values
 
 Path = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A place in a file: the path of what stands there, and whether it is the key, else the value.
+
+    Attributes: index: of a text, which of its characters.
+    """
+
+    path: Path
+    on_key: bool
+    index: int | None
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,24 @@ class Document:
             node = node.target
         return self._places.at(offset_in(self.text, node, offset) if node.kind == "scalar" else value_start(self.text, node))
 
+    def path_at(self, line: int, column: int) -> Spot | None:
+        """What stands at a place; None between and outside of values."""
+        starts = self._places.starts
+        if self._root is None or not 1 <= line <= len(starts):
+            return None
+        offset = starts[line - 1] + column - 1
+        path: Path = ()
+        node = self._root
+        while True:
+            step = _inside(self.text, node, offset)
+            if step is None:
+                index = index_in(self.text, node, offset) if node.kind == "scalar" and node.target is None else None
+                return Spot(path, False, index) if node.kind == "scalar" else None
+            part, on_key, node = step
+            path = (*path, part)
+            if on_key:
+                return Spot(path, True, None)
+
     def source_of(self, path: Path) -> str:
         """The value as written."""
         _, node = self._find(path)
@@ -93,6 +123,18 @@ class Document:
                 break
             key, node = step
         return key, node
+
+
+def _inside(text: str, node: Node, offset: int) -> tuple[Any, bool, Node] | None:
+    """The key or item of a map or list at a place: name or index, whether it is the key itself, its value."""
+    for key, value in reversed(node.pairs):
+        if key.start <= offset:
+            on_key = offset <= key.end
+            return (key.value, on_key, value) if on_key or value_start(text, value) <= offset <= value.end else None
+    for index, item in reversed(list(enumerate(node.items))):
+        if value_start(text, item) <= offset:
+            return (index, False, item) if offset <= item.end else None
+    return None
 
 
 def _child(node: Node, part: Any) -> tuple[Node | None, Node] | None:

@@ -122,7 +122,14 @@ def load_prompt_source(path: Path, shown: str) -> PromptSource:
     Args: shown: its path for people, which also names it in the plan.
     Raises: OSError: it cannot be read.  SpecError: not UTF-8, too large, or an included file is missing or outside.
     """
-    text = _read(path, shown)
+    return prompt_source(_read(path, shown), path, shown)
+
+
+def prompt_source(text: str, path: Path, shown: str) -> PromptSource:
+    """A text as the prompt file at `path`, whatever is in that file, with everything it includes.
+
+    Raises: SpecError: an included file is missing or outside.
+    """
     partials: dict[str, str] = {}
     problems: list[Problem] = []
     _include(text, shown, path.parent, partials, problems, 0)

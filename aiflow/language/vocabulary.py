@@ -23,7 +23,15 @@ STEPS: Mapping[str, Any] = {"type": "array", "items": {"$ref": "#/definitions/st
 DURATION: Mapping[str, Any] = {"type": "string", "format": "aiflow-duration", "examples": ["30s", "5m", "1h30m", "3d"]}
 BARE: Mapping[str, Any] = {"type": "string", "format": "aiflow-expression"}
 VALUES: Mapping[str, Any] = {"type": "object"}
-HANDLER: Mapping[str, Any] = {"anyOf": [{"enum": ["continue", "stop"]}, STEPS]}
+HANDLER: Mapping[str, Any] = {
+    "anyOf": [
+        {
+            "enum": ["continue", "stop"],
+            "enumDescriptions": ["Go on; the output of the step is null.", "End the run with status `stopped`."],
+        },
+        STEPS,
+    ]
+}
 
 RETRY: Mapping[str, Any] = {
     "anyOf": [
@@ -31,9 +39,9 @@ RETRY: Mapping[str, Any] = {
         {
             "type": "object",
             "properties": {
-                "times": {"type": "integer", "minimum": 0, "description": "Further attempts after the first."},
+                "times": {"type": "integer", "minimum": 0, "description": "Further attempts after the first.", "examples": [3]},
                 "delay": {**DURATION, "description": "Before the second attempt. Default 1s."},
-                "backoff": {"type": "number", "minimum": 1, "description": "Each delay is so many times longer. Default 2."},
+                "backoff": {"type": "number", "minimum": 1, "default": 2, "description": "Each delay is so many times longer."},
                 "max_delay": {**DURATION, "description": "No delay is longer. Default 1m."},
                 "jitter": {"type": "boolean", "description": "Wait a random part of the delay. Default true."},
                 "if": {**BARE, "description": "What is worth another attempt, with `error`.", "examples": ["error.transient"]},
@@ -130,6 +138,7 @@ MODIFIERS: Mapping[str, Word] = {
         "item before.",
         wants="a whole number from 1",
         write="4",
+        examples=(10,),
         partner="each",
         names="`concurrency` says how many items of an `each` run at the same time",
     ),
@@ -161,6 +170,7 @@ MODIFIERS: Mapping[str, Word] = {
         "Passes of `until` at most, or the time in which they may begin; then the error `max_repeats`. Default 100.",
         wants="a number of passes, or a duration such as 30s, 5m or 2h",
         write="10",
+        examples=(100,),
         partner="until",
         names="`max` bounds the passes of an `until`",
     ),
@@ -173,7 +183,10 @@ MODIFIERS: Mapping[str, Word] = {
         names="`cases` has the steps for each value of a `switch`",
     ),
     "join": Word(
-        {"enum": ["all", "first"]},
+        {
+            "enum": ["all", "first"],
+            "enumDescriptions": ["Every branch must succeed.", "The first that succeeds wins, the others are cancelled."],
+        },
         "`all` (default): every branch of `parallel` must succeed; `first`: the first that succeeds wins, the others are "
         "cancelled.",
         wants="`all` or `first`",
@@ -191,7 +204,7 @@ MODIFIERS: Mapping[str, Word] = {
         examples=("event.data.order_id == inputs.order_id",),
     ),
     "with": Word(VALUES, "The data handed over: prompt variables, arguments, environment of the shell.", wants="a map of values"),
-    "output": Word({}, "Reshapes what the step hands on; `result` is what it gave."),
+    "output": Word({}, "Reshapes what the step hands on; `result` is what it gave.", examples=("{{ result.title }}",)),
     "timeout": Word(DURATION, "How long one attempt may take.", wants="a duration such as 30s, 5m or 2h", write="30s"),
     "on_timeout": Word(
         HANDLER,
@@ -245,8 +258,9 @@ TOP: Mapping[str, Word] = {
     "outputs": Word(VALUES, "What the run gives back. Default: the output of the last step.", wants="a map of values"),
     "timeout": Word(DURATION, "Of the whole run.", wants="a duration such as 30s, 5m or 2h", write="2h"),
     "budget": Word(
-        {"type": "number", "minimum": 0}, "Dollars that models may cost in this run.", wants="a number of dollars", write="5.00"
-    ),
+        {"type": "number", "minimum": 0}, "Dollars that models may cost in this run.", wants="a number of dollars", write="5.00",
+        examples=(5,),
+    ),  # fmt: skip
     "triggers": Word(
         {"type": "array", "items": TRIGGER, "minItems": 1},
         "What starts a run besides the command line: events, times, webhooks.",
@@ -279,7 +293,7 @@ TOP: Mapping[str, Word] = {
                 {
                     "type": "object",
                     "properties": {
-                        "limit": {"type": "integer", "minimum": 1, "description": "Runs at the same time."},
+                        "limit": {"type": "integer", "minimum": 1, "description": "Runs at the same time.", "examples": [1]},
                         "key": {
                             **BARE,
                             "description": "The limit holds for each value of this expression.",
@@ -287,8 +301,11 @@ TOP: Mapping[str, Word] = {
                         },
                         "overflow": {
                             "enum": ["queue", "skip", "replace", "fail"],
-                            "description": "What happens to a run that is one too many. queue (default): it waits; skip: it ends "
-                            "as `skipped`; replace: the oldest is cancelled; fail: it fails with `concurrency`.",
+                            "enumDescriptions": [
+                                "It waits.", "It ends as `skipped`.", "The oldest is cancelled.", "It fails with `concurrency`.",
+                            ],  # fmt: skip
+                            "description": "What happens to a run that is one too many. Default: queue.",
+                            "default": "queue",
                         },
                     },
                     "required": ["limit"],
@@ -299,6 +316,7 @@ TOP: Mapping[str, Word] = {
         "Runs of this workflow at the same time.",
         wants="a number of runs, or a map {limit, key, overflow}",
         write="{limit: 1, overflow: skip}",
+        examples=(1,),
     ),
     "throttle": Word(
         {"type": "string"},

@@ -83,6 +83,15 @@ def inspect(document: Document, path: Path, settings: Settings) -> Inspection:
     return look
 
 
+def check_text(text: str, path: Path, settings: Settings) -> tuple[Inspection | None, list[Problem]]:
+    """A text as the file at `path`, whatever is in that file: the look at it (None: it cannot be read), and its problems."""
+    document, faults = read_document(text, Definitions(settings.root, path, None).shown(path))
+    if document is None:
+        return None, faults
+    look = inspect(document, path, settings)
+    return look, _merged(faults, [*look.problems, *project_problems(settings)])
+
+
 def _merged(faults: list[Problem], found: list[Problem]) -> list[Problem]:
     """Faults of the YAML and of its meaning; where the YAML is broken, what it seems to mean on that line is left out."""
     broken = {(fault.file, fault.line) for fault in faults}

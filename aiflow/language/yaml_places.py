@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 
 from aiflow.language.yaml_tree import Node
 
@@ -23,6 +24,18 @@ def offset_in(text: str, node: Node, offset: int) -> int:
 
     Where that cannot be told, the start of the value.
     """
+    places = _places(text, node)
+    return places[offset] if 0 <= offset < len(places) else value_start(text, node)
+
+
+def index_in(text: str, node: Node, offset: int) -> int | None:
+    """The other way round: which character of the value stands at a place in the text; None where that cannot be told."""
+    places = _places(text, node)
+    return max(bisect_right(places, offset) - 1, 0) if places else None
+
+
+def _places(text: str, node: Node) -> list[int]:
+    """The place of each character of the value, and the one behind it; empty where that cannot be told."""
     start = value_start(text, node)
     if node.style in ("|", ">"):
         made, places = _block(text, start, node)
@@ -30,9 +43,7 @@ def offset_in(text: str, node: Node, offset: int) -> int:
         made, places = _inline(text, start + 1, node.end - 1, node.style)
     else:
         made, places = _inline(text, start, node.end, "")
-    if made != node.value or not 0 <= offset < len(places):
-        return start
-    return places[offset]
+    return places if made == node.value else []
 
 
 def _inline(text: str, at: int, end: int, quote: str) -> tuple[str, list[int]]:

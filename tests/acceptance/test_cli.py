@@ -72,6 +72,11 @@ def test_a_new_project_runs_without_a_key(project: Project) -> None:
     assert "aiflow run workflows/hello.yaml" in said
     shop = project.root / "shop"
     assert {".gitignore", ".env.example", "aiflow.yaml"} <= {path.name for path in shop.iterdir()}
+    mapped = json.loads((shop / ".vscode" / "settings.json").read_text())["yaml.schemas"]
+    for schema, files in mapped.items():
+        json.loads((shop / schema).read_text())
+        first = [path.read_text().splitlines()[0] for name in files for path in shop.glob(name)]
+        assert first and all(line.endswith(schema) for line in first), "the first line names the schema for other editors"
     assert "no faults" in project("validate", cwd=shop).stderr
     done = project("run", "workflows/hello.yaml", cwd=shop)
     assert "offline" in done.stderr.splitlines()[0] and "OPENAI_API_KEY" in done.stderr.splitlines()[0]
@@ -405,6 +410,8 @@ def test_graph_and_schema(project: Project) -> None:
     assert project("graph", "workflows/steps.yaml", "--format", "mermaid").stdout.startswith("flowchart TD")
     project("schema", "--write")
     assert json.loads((project.root / "schemas/workflow.schema.json").read_text()) == json.loads(project("schema").stdout)
+    printed = json.loads(project("schema", "project").stdout)
+    assert json.loads((project.root / "schemas/project.schema.json").read_text()) == printed
 
 
 def test_doctor_looks_at_everything_and_shows_no_key(project: Project) -> None:

@@ -436,3 +436,36 @@ def test_every_character_of_a_text_is_found_again(value: str, style: str, data: 
         or char == "\\"
         or (value[offset] == "\n" and not char.strip())
     )
+
+
+@given(st.text(alphabet="ab \n'\"\\\té😀", min_size=1, max_size=30), st.sampled_from(["'", '"', "|", ">"]), st.data())
+@settings(max_examples=300, deadline=None)
+def test_a_place_leads_back_to_the_character(value: str, style: str, data: st.DataObject) -> None:
+    text = yaml.dump({"k": [1, {"x": value}]}, default_style=style, allow_unicode=True, width=20)
+    document, problems = read_document(text, "f")
+    if problems or document is None or document.data["k"][1]["x"] != value:
+        return
+    path = ("k", 1, "x")
+    line, column = document.column_in(path, data.draw(st.integers(0, len(value) - 1)))
+    spot = document.path_at(line, column)
+    assert spot is not None and (spot.path, spot.on_key) == (path, False)
+    assert spot.index is None or document.column_in(path, spot.index) == (line, column)
+
+
+def test_what_stands_at_a_place() -> None:
+    document = load_document("a:\n  b: [1, {c: d}]\n  e: &x\n    f: 1\ng: *x\nlast: end\n", "f")
+
+    def at(line: int, column: int) -> tuple[tuple[Any, ...], bool] | None:
+        spot = document.path_at(line, column)
+        return (spot.path, spot.on_key) if spot else None
+
+    assert at(1, 1) == (("a",), True)
+    assert at(2, 3) == (("a", "b"), True)
+    assert at(2, 7) == (("a", "b", 0), False)
+    assert at(2, 11) == (("a", "b", 1, "c"), True)
+    assert at(2, 14) == (("a", "b", 1, "c"), False)
+    assert at(3, 3) == (("a", "e"), True)
+    assert at(4, 8) == (("a", "e", "f"), False)
+    assert at(5, 1) == (("g",), True)
+    assert at(6, 8) == (("last",), False)
+    assert [at(*place) for place in ((0, 1), (2, 1), (2, 16), (6, 5000), (99, 1))] == [None] * 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
+from aiflow.durations import DURATION_PATTERN, parse_duration
 from aiflow.language.schema import compose, render
 from aiflow.language.vocabulary import MODIFIERS, TOP
 from aiflow.steps._registry import kinds
@@ -30,6 +32,25 @@ def test_the_written_schema_is_current() -> None:
 
 def test_it_is_a_schema() -> None:
     jsonschema.Draft7Validator.check_schema(compose())
+
+
+def test_it_is_small() -> None:
+    assert len(render().encode()) < 250_000
+
+
+def test_durations_have_the_form_that_is_read() -> None:
+    texts = "250ms 30s 1h30m 1.5h PT30S P3D P1W P1DT2H P PT P1DT 3 1m1h 10ms5s 3days 1d2h".split() + ["", " 5m ", "3 days"]
+    read = {text for text in texts if _is_read(text)}
+    assert {text for text in texts if re.search(DURATION_PATTERN, text)} == read
+    assert {"250ms", "P3D", " 5m "} <= read
+
+
+def _is_read(text: str) -> bool:
+    try:
+        parse_duration(text)
+    except ValueError:
+        return False
+    return True
 
 
 def test_every_word_is_explained() -> None:
