@@ -14,6 +14,9 @@ from aiflow.values import File, Value, plain, type_name
 LONG_TEXT = 10_000
 """Characters whose comparison is not worth counting."""
 
+PART_SIZE = 3
+"""Characters that a part takes in JSON at least, with comma and blank."""
+
 PART_NS, CHARACTERS_PER_NS = 20, 8
 """What comparing costs: per part of a list or map, and how many characters of text in a nanosecond."""
 
@@ -61,7 +64,7 @@ def json_text(value: Value, indent: int | None = None) -> str:
     budget = in_force()
     if value.__class__ is list or value.__class__ is dict:
         parts, characters = _spread(value)
-        budget.ahead(3 * parts + characters)
+        budget.ahead(PART_SIZE * parts + characters)
     try:
         if indent is None:
             return json.dumps(value, ensure_ascii=False, allow_nan=False, default=plain)
@@ -95,7 +98,7 @@ def spread(value: Value, most: int) -> tuple[int, int]:
                 characters += len(part)
             elif kind is list or kind is dict:
                 waiting.append(part)
-        if parts + characters > most:
+        if PART_SIZE * parts + characters > most:
             break
     return parts, characters
 
@@ -108,7 +111,7 @@ def weigh(value: Value, times: int = 1) -> Value:
     budget = in_force()
     if value.__class__ is list or value.__class__ is dict:
         parts, characters = _spread(value)
-        if parts + characters > budget.left:
+        if PART_SIZE * parts + characters > budget.left:
             raise ExpressionError("the values are too large to compare", "hand over to Python: python: module:function")
     else:
         parts, characters = 1, len(value) if value.__class__ is str else 0
@@ -118,8 +121,10 @@ def weigh(value: Value, times: int = 1) -> Value:
 
 def _spread(value: Value) -> tuple[int, int]:
     budget = in_force()
-    found = spread(value, budget.left)
-    return spread(value, budget.left) if sum(found) > budget.left and budget.extend() else found
+    parts, characters = spread(value, budget.left)
+    if PART_SIZE * parts + characters > budget.left and budget.extend():
+        return spread(value, budget.left)
+    return parts, characters
 
 
 def concat(budget: Budget, values: list[Value]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 from aiflow.errors import ExpressionError
-from aiflow.language.limits import NODE_SIZE, Budget, in_force
+from aiflow.language.limits import ITEM_SIZE, Budget, in_force
 from aiflow.language.operations import as_text
 from aiflow.values import Value
 
@@ -143,10 +143,8 @@ def slug(value: Value) -> str:
 def split(value: Value, separator: str | None = None, *, budget: Budget) -> list[str]:
     """Parts between separators; without one: words."""
     text = as_text(value)
-    between = as_text(separator) if separator else ""
-    parts = text.count(between) if between else sum(map(text.count, " \n\t"))
-    budget.spend(len(text) + min(parts, len(text) // 2) * NODE_SIZE)
-    return text.split(between or None)
+    budget.spend(len(text) + ITEM_SIZE * (text.count(separator) if separator else 0))
+    return text.split(separator or None)
 
 
 def striptags(value: Value) -> str:
