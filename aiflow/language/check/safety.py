@@ -40,6 +40,7 @@ def check(look: Inspection) -> None:
         for reference in site.references:
             if not _may_see_secrets(site) and _is_secret(look, reference):
                 _stored(look, site, reference)
+    _nested_secrets(look)
     _written_keys(look)
 
 
@@ -122,6 +123,20 @@ def _is_secret(look: Inspection, reference: Reference) -> bool:
         return False
     declared = look.definitions.inputs.get("properties", {}).get(reference.path[0])
     return isinstance(declared, dict) and declared.get("x-aiflow-type") == "secret"
+
+
+def _nested_secrets(look: Inspection) -> None:
+    """Only a whole input can be sealed; a secret inside of a list or map would be stored."""
+    for name, declared in look.definitions.inputs.get("properties", {}).items():
+        if isinstance(declared, dict) and declared.get("x-aiflow-type") != "secret" and _has_secret(declared):
+            message = f"there is a `secret` inside of the input `{name}`, and there it would be stored with the run"
+            look.at_value(("inputs", name), message, "secret-stored", "make it an input of its own")
+
+
+def _has_secret(schema: Any) -> bool:
+    if isinstance(schema, dict):
+        return schema.get("x-aiflow-type") == "secret" or any(_has_secret(one) for one in schema.values())
+    return isinstance(schema, list) and any(_has_secret(one) for one in schema)
 
 
 def _stored(look: Inspection, site: Site, reference: Reference) -> None:
