@@ -65,7 +65,7 @@ class Client:
         if waits := listens(workflow):
             await self._events.register(waits)
         await self._store.start(
-            rid, workflow.name, version, encode(stored), msgspec.json.encode(facts) if facts else b"",
+            rid, workflow.name, version, encode(stored), encode(facts) if facts else b"",
             msgspec.json.encode(env) if env else b"", plan,
         )  # fmt: skip
         return rid

@@ -34,7 +34,7 @@ def check(look: Inspection) -> None:
     for node in look.tree.nodes:
         if node.kind is not None and node.kind.name == "shell":
             _shell(look, node)
-        elif node.kind is not None:
+        if node.kind is not None:
             _fixed(look, node)
     for site in look.sites:
         for reference in site.references:
@@ -104,7 +104,8 @@ def _fixed(look: Inspection, node: Node) -> None:
             path: Path = (*node.path, node.kind.name, option) if isinstance(value, dict) else (*node.path, node.kind.name)
             if not look.is_wrong(path):
                 message = f"`{option}` of `{node.kind.name}` cannot contain a template: it is checked before the run"
-                look.at_value(path, message, "fixed-option", "write it as it is")
+                hint = "values come from `params`: ... where name = :name" if option == "query" else "write it as it is"
+                look.at_value(path, message, "fixed-option", hint)
 
 
 def _may_see_secrets(site: Site) -> bool:
@@ -130,7 +131,9 @@ def _nested_secrets(look: Inspection) -> None:
     for name, declared in look.definitions.inputs.get("properties", {}).items():
         if isinstance(declared, dict) and declared.get("x-aiflow-type") != "secret" and _has_secret(declared):
             message = f"there is a `secret` inside of the input `{name}`, and there it would be stored with the run"
-            look.at_value(("inputs", name), message, "secret-stored", "make it an input of its own")
+            written = next((key for key in look.data["inputs"] if re.match(r"\w*", key)[0] == name), None)  # type: ignore[index]
+            path: Path = ("inputs",) if written is None else ("inputs", written)
+            look.at_value(path, message, "secret-stored", "make it an input of its own")
 
 
 def _has_secret(schema: Any) -> bool:
