@@ -12,8 +12,11 @@ from aiflow.errors import ConfigError
 Way: TypeAlias = tuple[str | int, ...]
 """Keys and indexes from the top to a value."""
 
-SIZE_LIMIT, DEPTH_LIMIT = 262_144, 40
-"""Bytes and levels; a file beyond them is an accident, and the C parser crashes on deep nesting."""
+SIZE_LIMIT, DEPTH_LIMIT, NODE_LIMIT = 262_144, 40, 10_000
+"""Bytes, levels and values; a file beyond them is an accident, and the C parser crashes on deep nesting."""
+
+FAULTS_SHOWN = 50
+"""Of one file; the others come after those are mended."""
 
 PARSER_DEPTH = "nesting depth"
 """In what libyaml says when it gives up by itself."""
@@ -48,8 +51,10 @@ class ProjectFile:
             line, column, message, hint = self.faults[0]
             return ConfigError(f"{self.shown}:{line}:{column}: {message}", hint)
         texts = []
-        for line, column, message, hint in sorted(self.faults):
+        for line, column, message, hint in sorted(self.faults)[:FAULTS_SHOWN]:
             texts.append(f"{self.shown}:{line}:{column}: {message}" + (f"\n    {hint}" if hint else ""))
+        if len(self.faults) > FAULTS_SHOWN:
+            texts.append(f"and {len(self.faults) - FAULTS_SHOWN} more faults")
         return ConfigError("\n".join(texts))
 
     def load(self) -> None:
@@ -57,7 +62,12 @@ class ProjectFile:
         import yaml
 
         try:
-            text = self.path.read_text("utf-8-sig")
+            with self.path.open("rb") as stream:
+                raw = stream.read(SIZE_LIMIT + 1)
+            if len(raw) > SIZE_LIMIT:
+                self.faults.append((1, 1, f"the file is larger than {SIZE_LIMIT // 1024} kB", ""))
+                return
+            text = raw.decode("utf-8-sig")
         except OSError as error:
             raise ConfigError(f"{self.shown} cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:
@@ -82,17 +92,17 @@ class ProjectFile:
 
     def _scan(self, text: str, yaml: Any, loader: Any) -> bool:
         """Refuse what must not reach the recursive composer; True if nothing was found."""
-        if len(text) > SIZE_LIMIT:
-            self.faults.append((1, 1, f"the file is larger than {SIZE_LIMIT // 1024} kB", ""))
-            return False
-        depth = 0
+        depth = count = 0
         for event in yaml.parse(text, Loader=loader):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            count += isinstance(event, yaml.NodeEvent)
             mark = event.start_mark
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 fault, hint = "anchors and aliases are not read here", "repeat the value"
             elif depth > DEPTH_LIMIT:
                 fault, hint = f"nested more than {DEPTH_LIMIT} levels deep", ""
+            elif count > NODE_LIMIT:
+                fault, hint = f"more than {NODE_LIMIT} values in one file", ""
             else:
                 continue
             self.faults.append((mark.line + 1, mark.column + 1, fault, hint))

@@ -13,6 +13,7 @@ from aiflow.ids import new_run_id
 from aiflow.language.match import listens
 from aiflow.language.model import Workflow
 from aiflow.plan import encode_plan
+from aiflow.sealing import seal_inputs
 from aiflow.settings import Settings
 from aiflow.store.blobs import BlobStore
 from aiflow.store.events import Event, EventStore
@@ -48,6 +49,7 @@ class Client:
             max_cost: dollars; the run fails rather than spend more, besides the workflow's own `budget`.
             meta: facts for the record, e.g. {"offline": true}.
         Raises: StoreError: the store does not take the run; nothing was left behind.
+                ConfigError: an input is secret, and there is no key to seal it with.
         """
         if self._encoded is None or self._encoded[0] is not workflow:
             self._encoded = (workflow, *encode_plan(workflow))
@@ -55,12 +57,15 @@ class Client:
         facts = dict(meta or {})
         if max_cost is not None:
             facts["max_cost"] = max_cost
+        stored, sealed = seal_inputs(workflow.inputs, inputs, self._settings)
+        if sealed:
+            facts["sealed"] = sealed
         env = {name: self._settings.env[name] for name in _names(workflow.source) if name in self._settings.env}
         rid = run_id or new_run_id()
         if waits := listens(workflow):
             await self._events.register(waits)
         await self._store.start(
-            rid, workflow.name, version, encode(dict(inputs)), msgspec.json.encode(facts) if facts else b"",
+            rid, workflow.name, version, encode(stored), encode(facts) if facts else b"",
             msgspec.json.encode(env) if env else b"", plan,
         )  # fmt: skip
         return rid

@@ -124,4 +124,9 @@ class ExpressionError(StepError):
     code = "expression"
 
     def __init__(self, message: str, hint: str = "", data: dict[str, Any] | None = None) -> None:
-        super().__init__("expression", message, data=data, hint=hint)
+        super().__init__("expression", _cut(message), data=data, hint=_cut(hint))
+
+
+def _cut(text: str, most: int = 500) -> str:
+    """A message that quotes data does not grow with it."""
+    return text if len(text) <= most else text[: most - 3] + "..."

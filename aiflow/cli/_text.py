@@ -126,10 +126,16 @@ def is_file(value: Value) -> bool:
 
 
 def as_json(value: Value, indent: int | None = 2) -> str:
-    """JSON with letters as they are."""
+    """JSON with letters as they are; signs that could steer a terminal are escaped, so the value is the same."""
     import json
 
-    return json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    return _STEERING.sub(_escaped, json.dumps(value, ensure_ascii=False, indent=indent, default=str))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    import json
+
+    return json.dumps(found[0])[1:-1]
 
 
 def values(pairs: dict[str, Value]) -> list[str]:

@@ -109,8 +109,8 @@ def line_of(entry: dict[str, Any]) -> str:
     """An entry of the journal for people: time, path, what happened."""
     ms = int(entry["at"])
     clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ms / 1000)) + f".{ms % 1000:03d}"
-    path = clean(str(entry.get("path") or ""))
-    return f"{clock}  {path + ': ' if path else ''}{_said(entry)}"
+    path = str(entry.get("path") or "")
+    return clean(f"{clock}  {path + ': ' if path else ''}{_said(entry)}").replace("\n", " ")
 
 
 def _said(entry: dict[str, Any]) -> str:
@@ -118,7 +118,7 @@ def _said(entry: dict[str, Any]) -> str:
     what = f"{error.get('type', '')}: {one_line(error.get('message', ''), 300)}"
     match entry["event"]:
         case "run_created":
-            return f"run of {clean(entry['workflow'])}, version {entry['version']}"
+            return f"run of {entry['workflow']}, version {entry['version']}"
         case "run_started":
             return "run started"
         case "run_ended":
@@ -149,7 +149,7 @@ def _said(entry: dict[str, Any]) -> str:
         case "blob_waits":
             return f"{one_line(entry.get('text', ''), 300)}; trying again"
         case "worker_lost":
-            return f"worker {clean(str(entry.get('worker', '')))} was lost; another goes on"
+            return f"worker {entry.get('worker', '')} was lost; another goes on"
         case event:
             rest = {key: value for key, value in entry.items() if key not in ("at", "event", "path")}
             return one_line(f"{event} {as_json(rest, indent=None) if rest else ''}", 300)

@@ -71,16 +71,15 @@ async def _show(settings: Settings, run: str, step: str | None, every: bool, as_
 
 async def _print_json(app: App, info: RunInfo) -> None:
     """The run as one object; its steps are written one by one, so that a large run needs no large memory."""
-    import json
-
     from aiflow.cli._result import run_json
+    from aiflow.cli._text import as_json
 
-    head = json.dumps(run_json(info), ensure_ascii=False, indent=2, default=str)
-    inputs = json.dumps(_plain(info.inputs), ensure_ascii=False, default=str)
+    head = as_json(run_json(info))
+    inputs = as_json(_plain(info.inputs), indent=None)
     click.echo(f'{head[:-2]},\n  "inputs": {inputs},\n  "steps": [', nl=False)
     first = True
     async for one in app.inspector.steps(info.run_id):
-        click.echo(("\n    " if first else ",\n    ") + json.dumps(step_json(one), ensure_ascii=False, default=str), nl=False)
+        click.echo(("\n    " if first else ",\n    ") + as_json(step_json(one), indent=None), nl=False)
         first = False
     click.echo("\n  ]\n}")
 

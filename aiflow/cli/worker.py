@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aiflow.cli._options import profile_option, project_option, project_settings, verbose_option
+from aiflow.cli._text import clean
 
 if TYPE_CHECKING:
     from aiflow.app import App
@@ -128,9 +129,16 @@ def _end_with_parent(interrupts: Any) -> None:
     loop.add_reader(0, gone)
 
 
+class _Lines(logging.Formatter):
+    """Records that no text in them can forge: without control characters, further lines moved to the right."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return clean(super().format(record)).replace("\n", "\n    ")
+
+
 def _log_to_stderr(verbose: bool) -> None:
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("aiflow").setLevel(logging.DEBUG if verbose else logging.INFO)
     logging.getLogger("dramatiq").setLevel(logging.INFO if verbose else logging.ERROR)

@@ -58,6 +58,7 @@ class Attempts(Writing, abc.ABC):
                     value = cs.output.evaluate({**self.scope(cs, path, attempt), "result": value})
                 break
             except StepError as error:
+                self.run.masker.error(error)
                 described = describe(self.plan, cs, error, path, attempt, self.index)
                 if not isinstance(error, Failed) and isinstance(paid := error.data.get("usage"), dict):
                     self.add_usage(Usage(**paid))
@@ -178,7 +179,7 @@ class Attempts(Writing, abc.ABC):
             services=self.run.services,
             secret=self.run.secret,
             log=lambda text, level="info": self.lines.append(
-                self.run.mask(self.store.line("log", path=path, level=level, text=str(text)))
+                self.store.line("log", path=path, level=level, text=self.run.masker.text(str(text)))
             ),
             budget_left=self.run.budget_left,
             written=cs.step.config,
@@ -188,7 +189,7 @@ class Attempts(Writing, abc.ABC):
         if isinstance(outcome, Done):
             if outcome.usage is not None:
                 self.add_usage(outcome.usage)
-            return outcome
+            return Done(self.run.masker.value(outcome.output), outcome.usage, self.run.masker.value(outcome.meta))
         if isinstance(outcome, Stop):
             now = self.clock()
             self.keep(cs, path, Record(started=now, finished=now))
@@ -300,7 +301,7 @@ class Attempts(Writing, abc.ABC):
         entry[1], entry[2] = "@", {"n": attempt + 1}
         self._cut(entry)
         self.stopped_at = None
-        journal = self.run.mask(self.store.line("attempt_failed", path=path, attempt=attempt, error=error, retry_in_ms=delay))
+        journal = self.store.line("attempt_failed", path=path, attempt=attempt, error=error, retry_in_ms=delay)
         if delay > INLINE_RETRY_MS or self.host.stopping:
             await self.leave(self.clock() + delay, journal)
         await self.flush(journal=journal)
@@ -321,7 +322,7 @@ class Attempts(Writing, abc.ABC):
         self._cut(entry)
         journal = {"path": path, "attempt": attempts, "error": error}
         if slot is None:
-            self.lines.append(self.run.mask(self.store.line("step_failed", **journal)))
+            self.lines.append(self.store.line("step_failed", **journal))
             if self.stopped_at is None:
                 entry[1] = entry[2] = None
                 self._note_cursor()

@@ -74,7 +74,7 @@ class Fans:
             generation=frame.run.generation,
             actor=frame.plan.actors.get(cs.step.body_block or 0, frame.plan.workflow.name),
             deadline_ms=frame.deadline or 0,
-            scope=frame.run.mask(_scope_of(frame.base)), first=one_wins,
+            scope=_scope_of(frame.base), first=one_wins,
         )  # fmt: skip
         move = await frame.move()
         frame.host.crash_point("before_fan_out")

@@ -126,7 +126,7 @@ class Frame(Attempts):
             move.journal = self.store.line("run_failed", path=error["step"], type=error["type"], message=error["message"])
         elif status == "stopped":
             move.journal = self.store.line("run_stopped", reason=self.extra.get("reason", ""))
-        raw_error = self.run.mask(msgspec.json.encode(error)) if error else b""
+        raw_error = msgspec.json.encode(error) if error else b""
         self.host.crash_point("before_finish")
         await self.store.finish_run(
             move, self.host.worker, status, outputs, raw_error, self.host.settings.retention_ms
@@ -136,7 +136,7 @@ class Frame(Attempts):
     async def _outputs_raw(self, outputs: Value) -> bytes:
         if outputs is None:
             return b""
-        raw = self.run.mask(encode(outputs))
+        raw = encode(self.run.masker.value(outputs))
         if len(raw) <= self.host.settings.blob_limit:
             return raw
         return msgspec.json.encode({"$blob": await self._put_blob("outputs", raw)})
@@ -190,7 +190,7 @@ class Frame(Attempts):
         self.stack.clear()
         self.stack.append([0, None, None])
         self.list_name = "finally"
-        await self.store.stop_run(await self.move(self.run.mask(self.cursor())))
+        await self.store.stop_run(await self.move(self.cursor()))
 
     # -- lists and steps ---------------------------------------------------------------------------------------
 

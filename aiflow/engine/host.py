@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 import time
+import traceback
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from random import Random
@@ -27,6 +28,7 @@ from aiflow.errors import AiflowError, StepError, StoreError
 from aiflow.ids import new_run_id
 from aiflow.language.model import Step, static_path, walk_paths
 from aiflow.language.prompts import Prompt, parse_prompt
+from aiflow.masking import Masker
 from aiflow.plan import CompiledPlan, CompiledStep, compile_plan
 from aiflow.settings import Settings
 from aiflow.steps._kind import Services
@@ -138,34 +140,35 @@ class Host:
         self.crash_point("after_claim")
         if (task := asyncio.current_task()) in self._tasks:
             self._epochs[task] = claim.epoch
+        masker = Masker()
         try:
             if claim.deaths >= SUSPECT and "#" not in path:  # a lane looks at each of its items
-                await self._work_alone(claim)
+                await self._work_alone(claim, masker)
             else:
-                await self._work(claim)
+                await self._work(claim, masker)
         except Leave:
             return
         except Lost:
             await self.store.drop(rid, path, self.worker, claim.epoch)
         except StoreError as error:
-            log.error("run %s, frame `%s`: %s", rid, path, error.message)
-            await self._give_up(claim, error)
+            log.error("run %s, frame `%s`: %s", rid, path, masker.text(error.message))
+            await self._give_up(claim, error, masker)
         except AiflowError as error:
-            await self._give_up(claim, error)
+            await self._give_up(claim, error, masker)
         except asyncio.CancelledError:
             if asyncio.current_task() in self._unwanted:
                 await self.store.drop(rid, path, self.worker, claim.epoch, hand_on=True)
             raise
         except Exception as error:
-            log.exception("run %s, frame `%s`: a bug in aiflow", rid, path)
-            await self._give_up(claim, AiflowError(f"{type(error).__name__}: {error} (a bug in aiflow)"))
+            log.error("run %s, frame `%s`: a bug in aiflow\n%s", rid, path, masker.text(traceback.format_exc()))
+            await self._give_up(claim, AiflowError(f"{type(error).__name__}: {error} (a bug in aiflow)"), masker)
 
-    async def _work_alone(self, claim: Claim) -> None:
+    async def _work_alone(self, claim: Claim, masker: Masker) -> None:
         """A frame that may be the one that kills: no other such frame is at work, so that only the right one is blamed."""
         await self.alone(claim)
         try:
             await self.store.begin(claim.rid, self.keys.frame(claim.rid, claim.path), claim.epoch)
-            await self._work(claim)
+            await self._work(claim, masker)
         finally:
             self.cleared(claim)
 
@@ -180,9 +183,9 @@ class Host:
             self._suspect = None
             self._suspects.release()
 
-    async def _work(self, claim: Claim) -> None:
+    async def _work(self, claim: Claim, masker: Masker) -> None:
         plan = await self.plan(claim.version)
-        run = RunContext(self, plan, claim)
+        run = RunContext(self, plan, claim, masker)
         self._preload(run)
         if "#" in claim.path:
             fan, _, _ = claim.path.rpartition("#")
@@ -215,14 +218,14 @@ class Host:
         await self.store.finish_item(await frame.move(frame.failed_at), self.worker, not succeeded)
         self.crash_point("after_finish_item")
 
-    async def _give_up(self, claim: Claim, error: AiflowError) -> None:
+    async def _give_up(self, claim: Claim, error: AiflowError, masker: Masker) -> None:
         """What aiflow itself cannot go on with fails the run, with the reason in its record; it can be retried."""
         path = error.path if isinstance(error, NotKept) else claim.path
         plan = self._plans.get(claim.version)
         step = plan.step_at(path) if plan is not None else None
         described = {
             "type": error.type if isinstance(error, StepError) else "store" if isinstance(error, StoreError) else "internal",
-            "message": error.message, "step": path, "data": {}, "attempts": 1, "index": None, "transient": False,
+            "message": masker.text(error.message), "step": path, "data": {}, "attempts": 1, "index": None, "transient": False,
             "at": claim.workflow if plan is None or step is None else f"{plan.workflow.file}:{step.line}:{step.column}",
             "hint": error.hint,
         }  # fmt: skip

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from aiflow.clock import rfc3339
-from aiflow.errors import StepError
+from aiflow.errors import ConfigError, StepError
+from aiflow.masking import Masker
 from aiflow.plan import CompiledPlan
+from aiflow.sealing import open_inputs
 from aiflow.store.runs import Claim
 from aiflow.values import Value, decode
 
@@ -16,9 +20,12 @@ if TYPE_CHECKING:
 
 
 class RunContext:
-    """What all frames of one run share in this process while one of them is claimed."""
+    """What all frames of one run share in this process while one of them is claimed.
 
-    def __init__(self, host: Host, plan: CompiledPlan, claim: Claim) -> None:
+    Args: masker: learns the secrets of the run.  Raises: ConfigError: its secret inputs cannot be opened.
+    """
+
+    def __init__(self, host: Host, plan: CompiledPlan, claim: Claim, masker: Masker) -> None:
         self.host = host
         self.plan = plan
         self.claim = claim
@@ -33,7 +40,15 @@ class RunContext:
         self.services = replace(host.services, gateway=lambda: host.services.gateway(profile, offline))
         self.settled: dict[str, Value] = self.meta.get("settled", {})
         self.run_dir = host.settings.state_dir / "runs" / claim.rid
-        self.secrets: dict[str, bytes] = {}
+        self.masker = masker
+        for name, value in open_inputs(self.meta.pop("sealed", {}), host.settings).items():
+            self.inputs[name] = value
+            masker.add(value)
+        for name in _secret_names(plan.workflow.source):  # a step may print one that another step was given
+            try:
+                masker.add(host.secret(name) or "")
+            except ConfigError:
+                pass  # the step that needs it says so
         self.view: dict[str, Any] = {
             "id": claim.rid,
             "url": self.meta.get("url", ""),
@@ -51,20 +66,17 @@ class RunContext:
         return min(limits) - self.cost if limits else None
 
     def secret(self, name: str) -> str:
-        """A secret's value; remembered so that it is masked wherever it would be written."""
+        """A secret's value; masked from now on wherever it would be written."""
         value = self.host.secret(name)
         if value is None:
             raise StepError("secret", f"the secret {name} is not set", hint=f"set the environment variable {name}")
-        if len(value) >= 4:
-            self.secrets[name] = value.encode()
+        self.masker.add(value)
         return value
 
-    def mask(self, raw: bytes) -> bytes:
-        """`raw` with every secret that was used replaced by ***."""
-        for value in self.secrets.values():
-            if value in raw:
-                raw = raw.replace(value, b"***")
-        return raw
+
+@lru_cache(64)
+def _secret_names(source: str) -> tuple[str, ...]:
+    return tuple(sorted(set(re.findall(r"\bsecrets\.([A-Za-z_][A-Za-z0-9_]*)", source))))
 
 
 class Secrets(dict[str, str]):

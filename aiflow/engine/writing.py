@@ -161,14 +161,14 @@ class Writing:
         for path, record in self.pending:
             try:
                 raw = encode_record(record)
-            except TypeError as error:
+            except (TypeError, ValueError, OverflowError, RecursionError) as error:
                 record = Record(status="failed", error={"type": "expression", "message": str(error)})
                 raw = encode_record(record)
             if len(raw) > limit and record.output is not None:
-                ref = await self._put_blob(path, self.run.mask(encode(record.output)))
+                ref = await self._put_blob(path, encode(record.output))
                 raw = encode_record(msgspec.structs.replace(record, output=None, blob=ref))
             flat.append(path)
-            flat.append(self.run.mask(raw) if self.run.secrets else raw)
+            flat.append(raw)
         self.pending = []
         return flat
 

@@ -10,13 +10,13 @@ _SENTENCE_ENDS = (". ", "! ", "? ", ".\n", "!\n", "?\n", '." ', ".) ", ".” ", 
 _WORD_ENDS = (" ", "\n", "\t", "\u00a0")
 
 
-def chunk(text: str, size: int, overlap: int = 0, tick: Callable[[], None] = lambda: None) -> list[str]:
+def chunk(text: str, size: int, overlap: int = 0, made: Callable[[int], None] = lambda length: None) -> list[str]:
     """Chunks of at most `size` characters, each beginning up to `overlap` characters before the end of the last.
 
     A chunk ends after the last paragraph of its second half, else its last sentence, else its last word, else
     at `size`. No character is lost: without overlap the chunks joined are the text. The empty text gives no chunk.
 
-    Args: tick: called for each chunk.
+    Args: made: called with the length of each chunk.
     Raises: ExpressionError: `size` is less than 1, or `overlap` is not less than half of it.
     """
     if type(size) is not int or size < 1:
@@ -26,11 +26,12 @@ def chunk(text: str, size: int, overlap: int = 0, tick: Callable[[], None] = lam
     chunks = []
     start = 0
     while len(text) - start > size:
-        tick()
         end = _cut(text, start + size // 2 + 1, start + size)
+        made(end - start)
         chunks.append(text[start:end])
         start = _restart(text, start + 1, end, overlap)
     if start < len(text):
+        made(len(text) - start)
         chunks.append(text[start:])
     return chunks
 

@@ -115,17 +115,18 @@ def render(
 
     Raises: ExpressionError; StepError for files that cannot be read.
     """
-    context = new_context(template, scope, Budget(limits, measure, project))
+    budget = Budget(limits, measure, project)
+    context = new_context(template, scope, budget)
     parts: list[str] = []
     room = limits.size
     try:
-        for part in template.root_render_func(context):
-            room -= len(part)
-            if room < 0:
-                raise ExpressionError(
-                    f"the text is longer than {limits.size >> 20} MB", "put less into it, or work through the data in parts: each"
-                )
-            parts.append(part)
+        with budget:
+            for part in template.root_render_func(context):
+                room -= len(part)
+                if room < 0:
+                    hint = "put less into it, or work through the data in parts: each"
+                    raise ExpressionError(f"the text is longer than {limits.size >> 20} MB", hint)
+                parts.append(part)
     except Exception as error:
         raise explained(error, scope) from None
     return "".join(parts)
@@ -139,10 +140,12 @@ def evaluate(
     project: Path | None = None,
 ) -> Value:
     """Value of a compiled expression (`rewrite_value`). Raises as `render`."""
-    context = new_context(template, scope, Budget(limits, measure, project))
+    budget = Budget(limits, measure, project)
+    context = new_context(template, scope, budget)
     try:
-        for _ in template.root_render_func(context):
-            pass
+        with budget:
+            for _ in template.root_render_func(context):
+                pass
     except Exception as error:
         raise explained(error, scope) from None
     return context.result

@@ -2,10 +2,14 @@
 
 CPU time, not wall time: a busy machine or a paused process fails no expression, and it works in any thread.
 An evaluation that reads much data may use more: 20 ms and 4 MB for each MB of data that its names refer to.
+
+Everything that makes a value asks first (`ahead`) and is counted once (`made`, by whoever called the filter); everything
+that works long in C says so before (`work`). `in_force()` is the budget of the evaluation that runs in this thread.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +57,7 @@ class Budget:
           project: the folder that `file.text` starts from.
     """
 
-    __slots__ = ("_deadline_ns", "_limits", "_measure", "_room", "_ticks", "project")
+    __slots__ = ("_before", "_deadline_ns", "_limits", "_measure", "_room", "_ticks", "project")
 
     def __init__(
         self, limits: Limits, measure: Callable[[], int] | None = None, project: Path | None = None
@@ -65,10 +69,17 @@ class Budget:
         self._room = limits.size
         self._ticks = 0
 
+    def __enter__(self) -> Budget:
+        self._before, _IN_FORCE.budget = _IN_FORCE.budget, self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _IN_FORCE.budget = self._before
+
     def check(self) -> None:
         """The time."""
         if thread_time_ns() > self._deadline_ns:
-            self._extend()
+            self.extend()
             if thread_time_ns() > self._deadline_ns:
                 raise ExpressionError(
                     f"the expression took longer than {self._limits.time_ms} ms of computing",
@@ -91,7 +102,7 @@ class Budget:
         """Count `size` characters as made. Call it before making them where the size is known before."""
         self._room -= size
         if self._room < 0:
-            self._extend()
+            self.extend()
             if self._room < 0:
                 raise ExpressionError(
                     f"the expression makes more than {self._limits.size >> 20} MB",
@@ -101,8 +112,28 @@ class Budget:
     def fits(self, size: int) -> bool:
         """Whether so much may still be made."""
         if size > self._room:
-            self._extend()
+            self.extend()
         return size <= self._room
+
+    def ahead(self, size: int) -> None:
+        """Refuse what would be larger than may still be made; it is counted once it is there (`made`)."""
+        if size > self._room and not self.fits(size):
+            self.spend(size)
+
+    @property
+    def left(self) -> int:
+        """Characters that may still be made."""
+        return self._room
+
+    def work(self, ns: int) -> None:
+        """Take time off for what comes next and cannot be interrupted."""
+        self._deadline_ns -= ns
+        self.check()
+
+    def seconds_left(self) -> float:
+        """Time that may still be used."""
+        self.extend()
+        return (self._deadline_ns - thread_time_ns()) / 1e9
 
     def made(self, value: Any) -> Any:
         """Count a new value, give it back. Inner values are not looked into: they were counted when they were made."""
@@ -114,12 +145,26 @@ class Budget:
             return small(value)
         return value
 
-    def _extend(self) -> None:
-        """Once: allow for the size of the data."""
-        if self._measure is not None:
-            size, self._measure = self._measure(), None
-            self._deadline_ns += size * NS_PER_CHARACTER
-            self._room += size * ROOM_PER_CHARACTER
+    def extend(self) -> bool:
+        """Once: allow for the size of the data. False: that was done before."""
+        if self._measure is None:
+            return False
+        size, self._measure = self._measure(), None
+        self._deadline_ns += size * NS_PER_CHARACTER
+        self._room += size * ROOM_PER_CHARACTER
+        return True
+
+
+class _InForce(threading.local):
+    budget: Budget | None = None
+
+
+_IN_FORCE = _InForce()
+
+
+def in_force() -> Budget:
+    """The budget of the evaluation that runs in this thread; outside of one, a new one for a single value."""
+    return _IN_FORCE.budget or Budget(VALUE_LIMITS)
 
 
 def small(number: int | float) -> int | float:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from aiflow.errors import ExpressionError
-from aiflow.language.limits import ITEM_SIZE, NODE_SIZE, Budget
+from aiflow.language.limits import ITEM_SIZE, NODE_SIZE, Budget, in_force
 from aiflow.language.lookup import Missing, follow
-from aiflow.language.operations import as_text, weigh
+from aiflow.language.operations import LONG_TEXT, as_text, weigh
 from aiflow.values import File, Value, canonical, type_name
+
+ATTRIBUTE_LIMIT = 1_000
+"""Characters of the name of a field."""
+
+COMPARISONS_PER_ITEM = 16
+"""In sorting some ten thousand items."""
 
 COUNT_LIMIT = 100_000
 """Items of a batch, slices of a list."""
@@ -19,7 +25,7 @@ COUNT_LIMIT = 100_000
 def batch(value: Value, linecount: int, fill_with: Value = None, *, budget: Budget) -> list[list[Value]]:
     """Lists of `linecount` items; the last one filled up with `fill_with` unless that is null."""
     items, size = as_list(value, "batch"), _count(linecount, "batch")
-    budget.spend(len(items) * ITEM_SIZE + -(-len(items) // size) * NODE_SIZE)
+    budget.spend(len(items) * ITEM_SIZE + -(-len(items) // size) * (NODE_SIZE - ITEM_SIZE))
     parts = [items[at : at + size] for at in range(0, len(items), size)]
     if parts and fill_with is not None:
         budget.spend((size - len(parts[-1])) * ITEM_SIZE)
@@ -51,12 +57,14 @@ def first(value: Value) -> Value:
 def flatten(value: Value, levels: int | None = None, *, budget: Budget) -> list[Value]:
     """Lists in lists become one list; only so many levels if given."""
     flat: list[Value] = []
+    size = 0
     waiting: list[tuple[Value, int]] = [(item, 0) for item in reversed(as_list(value, "flatten"))]
     while waiting:
         item, depth = waiting.pop()
         budget.tick()
         if isinstance(item, list) and (levels is None or depth < levels):
-            budget.spend(len(item) * ITEM_SIZE)
+            size += len(item) * ITEM_SIZE
+            budget.ahead(size)
             waiting.extend((inner, depth + 1) for inner in reversed(item))
         else:
             flat.append(item)
@@ -86,13 +94,24 @@ def join(value: Value, d: str = "", attribute: str | int | None = None, *, budge
     found = as_list(value, "join")
     between = as_text(d)
     try:
-        texts = list(map(as_text, found if attribute is None else map(plucker(attribute), found)))
+        texts = _texts(found if attribute is None else map(plucker(attribute), found), len(between), budget)
     except ExpressionError as error:
         if None in found:
             raise ExpressionError("null cannot be joined into text", "write: ... | compact | join(...)") from None
         raise error
-    budget.spend(sum(map(len, texts)) + len(between) * max(0, len(texts) - 1))
     return between.join(texts)
+
+
+def _texts(found: Iterable[Value], between: int, budget: Budget) -> list[str]:
+    """Each as text, with a look at what they come to as they are joined."""
+    texts: list[str] = []
+    size = 0
+    for item in found:
+        texts.append(item if item.__class__ is str else as_text(item))
+        size += len(texts[-1]) + between
+        if size > budget.left:
+            budget.ahead(size - between)
+    return texts
 
 
 def last(value: Value) -> Value:
@@ -110,6 +129,8 @@ def length(value: Value) -> int:
 
 def list_(value: Value) -> list[Value]:
     """A list: the keys of a map, the letters of a text."""
+    if isinstance(value, str):
+        in_force().ahead(len(value) * ITEM_SIZE)
     return list(value) if isinstance(value, (str, Mapping)) else as_list(value, "list")
 
 
@@ -137,7 +158,7 @@ def reverse(value: Value) -> Value:
 def slice_(value: Value, slices: int, fill_with: Value = None, *, budget: Budget) -> list[list[Value]]:
     """`slices` lists of about the same length, in order; shorter ones get `fill_with` unless that is null."""
     found, count = as_list(value, "slice"), _count(slices, "slice")
-    budget.spend((len(found) + count) * ITEM_SIZE + count * NODE_SIZE)
+    budget.spend(len(found) * ITEM_SIZE + count * NODE_SIZE)
     each, longer = divmod(len(found), count)
     parts, at = [], 0
     for number in range(count):
@@ -218,6 +239,8 @@ def plucker(
 def _keys(attribute: str | int) -> list[str | int]:
     if not isinstance(attribute, (str, int)):
         raise ExpressionError("`attribute` is the name of a field")
+    if isinstance(attribute, str) and len(attribute) > ATTRIBUTE_LIMIT:
+        raise ExpressionError(f"`attribute` has more than {ATTRIBUTE_LIMIT} characters")
     parts = attribute.split(".") if isinstance(attribute, str) else [attribute]
     if any(isinstance(part, str) and part.startswith("__") for part in parts):
         raise ExpressionError(f"`{attribute}` is not a field")
@@ -232,16 +255,25 @@ def _order(attribute: str | int | None, case_sensitive: bool) -> Callable[[Value
 
 
 def _folded(value: Value, case_sensitive: bool) -> Any:
-    if isinstance(value, (str, int, float)):
-        return value if case_sensitive or not isinstance(value, str) else value.lower()
+    if isinstance(value, str):
+        if len(value) > LONG_TEXT:
+            weigh(value, COMPARISONS_PER_ITEM)
+        if case_sensitive:
+            return value
+        in_force().spend(len(value))
+        return value.lower()
+    if isinstance(value, (int, float)):
+        return value
     if value is None or isinstance(value, (Mapping, File)):
         raise ExpressionError(f"{type_name(value)} has no order", "name a field: attribute='...'")
-    return weigh(value)
+    return weigh(value, COMPARISONS_PER_ITEM)
 
 
 def _hashable(value: Value) -> Any:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return canonical(weigh(value))
+        made = canonical(weigh(value))
+        in_force().spend(len(made))
+        return made
     return value
 
 

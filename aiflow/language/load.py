@@ -140,11 +140,7 @@ def _inside(text: str, node: Node, offset: int) -> tuple[Any, bool, Node] | None
 def _child(node: Node, part: Any) -> tuple[Node | None, Node] | None:
     if node.kind == "list" and isinstance(part, int) and -len(node.items) <= part < len(node.items):
         return None, node.items[part]
-    if node.kind == "map":
-        for key, value in reversed(node.pairs):
-            if (key.target or key).value == part:
-                return key, value
-    return None
+    return node.named().get(part) if node.kind == "map" and isinstance(part, str) else None
 
 
 def load_document(text: str, shown: str, *, empty: bool = False) -> Document:

@@ -20,6 +20,9 @@ from aiflow.values import FILE_FIELDS, File, Value, type_name
 FILE_TEXT_LIMIT = 64 << 20
 """Bytes that `file.text` reads at most; larger files are for `python` and `shell`."""
 
+NAME_LENGTH = 80
+"""Characters; longer keys of data are no names that someone mistyped."""
+
 LOOP_FIELDS = frozenset("index index0 revindex revindex0 first last length previtem nextitem depth depth0".split())
 
 _PLAIN = frozenset({str, int, float, bool, type(None), list, dict, File})
@@ -148,7 +151,10 @@ def read_text(file: File, project: Path | None) -> str:
 
 
 def nearest(word: str, words: Sequence[str]) -> str | None:
-    """The most similar word, or None."""
+    """The most similar word, or None. Looked for among the first thousand that are no longer than a name is."""
+    if len(word) > NAME_LENGTH:
+        return None
+    words = [w for w in words[:1000] if len(w) <= NAME_LENGTH]
     found = get_close_matches(word, words, 1, 0.6) or [w for w in words if w.lower() == word.lower()]
     return found[0] if found else None
 
@@ -157,7 +163,8 @@ def path_text(label: str, keys: Sequence[Any]) -> str:
     """`steps.docs.output[3].name`"""
     parts = [label]
     for key in keys:
-        parts.append(f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r:.60}]")
+        named = isinstance(key, str) and len(key) <= NAME_LENGTH and key.isidentifier()
+        parts.append(f".{key}" if named else f"[{key!r:.60}]")
     return "".join(parts)
 
 
@@ -186,7 +193,7 @@ def _nearest(value: Mapping[str, Any] | File, key: Any) -> str:
     near = nearest(str(key), names)
     if near:
         return f"did you mean `{near}`?"
-    shown = ", ".join(f"`{name}`" for name in names[:12]) + (", ..." if len(names) > 12 else "")
+    shown = ", ".join(f"`{name:.60}`" for name in names[:12]) + (", ..." if len(names) > 12 else "")
     return f"it has {shown}" if names else "it is an empty map"
 
 

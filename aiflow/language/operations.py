@@ -8,11 +8,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiflow.errors import ExpressionError
-from aiflow.language.limits import ITEM_SIZE, Budget, small
+from aiflow.language.limits import ITEM_SIZE, Budget, in_force, small
 from aiflow.values import File, Value, plain, type_name
 
-PARTS_LIMIT = 1_000_000
-"""Parts of a value that is written as JSON or compared."""
+LONG_TEXT = 10_000
+"""Characters whose comparison is not worth counting."""
+
+PART_SIZE = 3
+"""Characters that a part takes in JSON at least, with comma and blank."""
+
+PART_NS, CHARACTERS_PER_NS = 20, 8
+"""What comparing costs: per part of a list or map, and how many characters of text in a nanosecond."""
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "eq": operator.eq,
@@ -55,35 +61,81 @@ def as_text(value: Value, label: str = "") -> str:
 
 def json_text(value: Value, indent: int | None = None) -> str:
     """JSON as people write it, letters of all languages as they are."""
-    weigh(value)
+    budget = in_force()
+    if value.__class__ is list or value.__class__ is dict:
+        parts, characters = _spread(value)
+        budget.ahead(PART_SIZE * parts + characters)
     try:
-        return json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False, default=plain)
+        if indent is None:
+            return json.dumps(value, ensure_ascii=False, allow_nan=False, default=plain)
+        made, size = [], 0
+        for piece in json.JSONEncoder(ensure_ascii=False, indent=indent, allow_nan=False, default=plain).iterencode(value):
+            size += len(piece)
+            budget.ahead(size)
+            budget.tick()
+            made.append(piece)
+        return "".join(made)
     except (TypeError, ValueError, RecursionError) as error:
         raise ExpressionError(f"this is not a JSON value: {error}") from None
 
 
-def weigh(value: Value) -> Value:
-    """The value, if it may be written out or compared: a list may hold the same list many times, and so on.
+def spread(value: Value, most: int) -> tuple[int, int]:
+    """Parts of a value and the characters of its texts, as they would be written out; counting ends beyond `most`.
 
-    Raises: ExpressionError: more than a million parts.
+    A list may hold the same list many times, and that one again: what takes a few bytes may be endless when it is read.
     """
     waiting = [value]
-    left = PARTS_LIMIT
+    parts = characters = 0
     while waiting:
         item = waiting.pop()
-        if item.__class__ is list or item.__class__ is dict:
-            left -= len(item)
-            parts = item.values() if isinstance(item, dict) else item
-            waiting.extend([part for part in parts if part.__class__ is list or part.__class__ is dict])
-        if left < 0:
-            raise ExpressionError(f"the value has more than {PARTS_LIMIT} parts", "hand over to Python: python: module:function")
+        parts += len(item)
+        if item.__class__ is dict:
+            characters += sum(map(len, item))
+            item = item.values()
+        for part in item:
+            kind = part.__class__
+            if kind is str:
+                characters += len(part)
+            elif kind is list or kind is dict:
+                waiting.append(part)
+        if PART_SIZE * parts + characters > most:
+            break
+    return parts, characters
+
+
+def weigh(value: Value, times: int = 1) -> Value:
+    """The value, if there is time to compare it so many times.
+
+    Raises: ExpressionError
+    """
+    budget = in_force()
+    if value.__class__ is list or value.__class__ is dict:
+        parts, characters = _spread(value)
+        if PART_SIZE * parts + characters > budget.left:
+            raise ExpressionError("the values are too large to compare", "hand over to Python: python: module:function")
+    else:
+        parts, characters = 1, len(value) if value.__class__ is str else 0
+    budget.work(times * (parts * PART_NS + characters // CHARACTERS_PER_NS))
     return value
+
+
+def _spread(value: Value) -> tuple[int, int]:
+    budget = in_force()
+    parts, characters = spread(value, budget.left)
+    if PART_SIZE * parts + characters > budget.left and budget.extend():
+        return spread(value, budget.left)
+    return parts, characters
 
 
 def concat(budget: Budget, values: list[Value]) -> str:
     """`a ~ b ~ c`"""
-    texts = [as_text(value) for value in values]
-    budget.spend(sum(map(len, texts)))
+    texts: list[str] = []
+    size = 0
+    for value in values:
+        texts.append(as_text(value))
+        size += len(texts[-1])
+        budget.ahead(size)
+    budget.spend(size)
     return "".join(texts)
 
 
@@ -120,8 +172,7 @@ def compare(sign: str, left: Value, right: Value) -> bool:
     if sign in ("in", "notin"):
         return _contains(right, left) is (sign == "in")
     if isinstance(left, (list, dict)) and isinstance(right, (list, dict)):
-        weigh(left)
-        weigh(right)
+        weigh([left, right])
     try:
         return bool(_COMPARISONS[sign](left, right))
     except TypeError:
@@ -155,6 +206,8 @@ def _contains(container: Value, item: Value) -> bool:
     if isinstance(container, list):
         if isinstance(item, (list, dict)):
             weigh([container, item])
+        elif isinstance(item, str) and len(item) * len(container) > LONG_TEXT:
+            weigh(item, len(container))
         return item in container
     if isinstance(container, Mapping):
         return isinstance(item, str) and item in container

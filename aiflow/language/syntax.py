@@ -20,6 +20,9 @@ from aiflow.language.syntax_advice import advice, regions
 DEPTH_LIMIT = 60
 """Expressions in expressions; Jinja and Python read them by recursion."""
 
+LOOPS_LIMIT = 12
+"""`for` in `for`; Python nests 20 blocks."""
+
 COMPARISONS_LIMIT = 8
 """Signs in `a < b < c`."""
 
@@ -40,6 +43,7 @@ _BLOCKS = {
 }  # fmt: skip
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _WRITTEN = re.compile(r"""[\w.]+|"[^"]*"|'[^']*'|\S""")
 
 
@@ -174,13 +178,14 @@ def _with_offsets(tokens: Iterator[tuple[int, str, str]], source: str) -> Iterat
 
 
 def _check(tree: nodes.Node, includes: bool) -> None:
-    waiting = [(tree, 0)]
+    waiting = [(tree, 0, 0)]
     while waiting:
-        node, depth = waiting.pop()
+        node, depth, loops = waiting.pop()
         _check_node(node, includes)
-        if depth > DEPTH_LIMIT:
+        loops += isinstance(node, nodes.For)
+        if depth > DEPTH_LIMIT or loops > LOOPS_LIMIT:
             raise ExpressionSyntaxError("the expression is nested too deep", offset_of(node))
-        waiting.extend((child, depth + 1) for child in node.iter_child_nodes())
+        waiting.extend((child, depth + 1, loops) for child in node.iter_child_nodes())
 
 
 def _check_node(node: nodes.Node, includes: bool) -> None:
@@ -197,6 +202,8 @@ def _check_node(node: nodes.Node, includes: bool) -> None:
         raise ExpressionSyntaxError("too many comparisons in one chain", offset_of(node))
     if isinstance(node, nodes.For) and node.recursive:
         raise ExpressionSyntaxError("a loop cannot be `recursive`", offset_of(node))
+    if isinstance(node, nodes.Const) and isinstance(node.value, str) and _SURROGATE.search(node.value):
+        raise ExpressionSyntaxError("half a character (a surrogate) cannot stand in a text", offset_of(node))
     if isinstance(node, nodes.Const) and isinstance(node.value, (int, float)):
         try:
             small(node.value)

@@ -7,17 +7,23 @@ import html
 import re
 import textwrap
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 from aiflow.errors import ExpressionError
-from aiflow.language.limits import Budget
+from aiflow.language.limits import ITEM_SIZE, Budget, in_force
 from aiflow.language.operations import as_text
 from aiflow.values import Value
 
 WRAP_LIMIT = 100_000
 """Characters that `wordwrap` takes: it is slow."""
+
+TRIM_LIMIT = 1_000
+"""Characters to cut off: each letter is looked for among them."""
+
+QUOTE_PIECE = 10_000
+"""Characters that are encoded for an address at once: some milliseconds."""
 
 PATTERN_LIMIT = 500
 """Characters of a regular expression."""
@@ -25,9 +31,12 @@ PATTERN_LIMIT = 500
 REPEAT_LIMIT = 10_000
 """Product of all `{n}` in a regular expression: they are spread out when it is compiled."""
 
-_TITLE = re.compile(r"([-\s({\[<]+)")
+_WORD = re.compile(r"[^-\s({\[<]+")
+_CLOSED = re.compile(r"\(\?(?:R|&|P>|[-+]?\d|\w*x)")
+"""Recursion keeps all it tries in memory; in `x` the numbers of a repetition may stand apart."""
+
 _COUNTED = re.compile(r"\{(\d*)(?:,(\d*))?\}")
-_DIRECTIVE = re.compile(r"%(?:\(\w+\))?([#0\- +]*)(\d*|\*)(?:\.(\d+|\*))?[hlL]?(.?)")
+_DIRECTIVE = re.compile(r"%(?:\((\w+)\))?([#0\- +]*)(\d*|\*)(?:\.(\d+|\*))?[hlL]?(.?)")
 
 
 def capitalize(value: Value) -> str:
@@ -38,33 +47,42 @@ def capitalize(value: Value) -> str:
 def center(value: Value, width: int = 80, *, budget: Budget) -> str:
     """In the middle of `width` characters."""
     text = as_text(value)
-    budget.spend(max(0, width - len(text)))
+    budget.ahead(width)
     return text.center(width)
 
 
 def escape(value: Value) -> str:
     """For HTML: `&lt;` and so on."""
-    return html.escape(as_text(value)).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
+    text = as_text(value)
+    in_force().ahead(len(text) + 4 * sum(map(text.count, "&<>\"'")))
+    return html.escape(text).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
 
 
 def format(value: Value, *args: Value, **named: Value) -> str:
-    """`"%s has %.2f" | format(name, amount)`; widths up to 1000."""
-    text = as_text(value)
-    for _, width, precision, kind in _DIRECTIVE.findall(text):
-        if "*" in (width, precision) or len(width) > 3 or len(precision) > 3:
-            raise ExpressionError("a width in `format` is a number up to 999")
-        if kind not in "sdifeEgGxXoc%" or not kind:
-            raise ExpressionError(f"`format` does not know `%{kind}`", "write %s, %d or %.2f; a percent sign is %%")
+    """`"%s has %.2f" | format(name, amount)`; widths up to 999."""
+    text, budget = as_text(value), in_force()
     if args and named:
         raise ExpressionError("`format` takes values by place or by name, not both")
-    return text % ({key: _formatted(item) for key, item in named.items()} or tuple(map(_formatted, args)))
+    given: Any = {key: _formatted(item) for key, item in named.items()} or tuple(map(_formatted, args))
+    texts = {key: len(item) for key, item in (given.items() if named else enumerate(given)) if isinstance(item, str)}
+    size = len(text) + (0 if named else sum(texts.values()))
+    for match in _DIRECTIVE.finditer(text):
+        budget.tick()
+        name, _, width, precision, kind = match.groups(default="")
+        if "*" in (width, precision) or len(width) > 3 or len(precision) > 3:
+            raise ExpressionError("a width in `format` is a number up to 999")
+        if kind not in "sdifeEgGxXo%" or not kind:
+            raise ExpressionError(f"`format` does not know `%{kind}`", "write %s, %d or %.2f; a percent sign is %%")
+        size += int(width or 0) + int(precision or 0) + (texts.get(name, 0) if named else 0)
+    budget.ahead(size)
+    return str(text % given)
 
 
 def indent(value: Value, width: int | str = 4, first: bool = False, blank: bool = False, *, budget: Budget) -> str:
     """Every line moved to the right; the first one if `first`, empty ones if `blank`."""
     text = as_text(value)
     start = width if isinstance(width, str) else " " * _bounded(width, 1_000, "indent")
-    budget.spend((text.count("\n") + 1) * len(start))
+    budget.ahead(len(text) + (text.count("\n") + 1) * len(start))
     lines = text.split("\n")
     moved = [start + line if line or blank else line for line in lines[1:]]
     return "\n".join([start + lines[0] if first else lines[0], *moved])
@@ -79,17 +97,18 @@ def regex_replace(value: Value, pattern: str, replacement: str = "", ignorecase:
     r"""Every match replaced; `\1` or `\g<name>` in the replacement is a group."""
     text, found = as_text(value), compile_pattern(pattern, ignorecase)
     template = as_text(replacement)
+    grown = len(text)
 
     def expand(match: Any) -> str:
+        nonlocal grown
         budget.tick()
-        made = str(match.expand(template))
-        budget.spend(len(made))
+        made = str(match.expand(template)) if "\\" in template else template
+        grown += len(made)
+        budget.ahead(grown)
         return made
 
     with _Timed(pattern):
-        if "\\" not in template and budget.fits((len(text) + 1) * len(template)):
-            return str(found.sub(lambda match: template, text, timeout=_seconds(text)))
-        return str(found.sub(expand, text, timeout=_seconds(text)))
+        return _whole(str(found.sub(expand, text, timeout=_seconds(text))))
 
 
 def matches(value: Value, pattern: str, ignorecase: bool = False) -> bool:
@@ -103,7 +122,7 @@ def replace(value: Value, old: Value, new: Value, count: int | None = None, *, b
     """Every `old` (or the first `count`) becomes `new`."""
     text, before, after = as_text(value), as_text(old), as_text(new)
     times = text.count(before) if count is None else min(text.count(before), _bounded(count, 2**31, "count"))
-    budget.spend(max(0, times * (len(after) - len(before))))
+    budget.ahead(len(text) + times * (len(after) - len(before)))
     return text.replace(before, after, -1 if count is None else count)
 
 
@@ -114,15 +133,17 @@ def sha256(value: Value) -> str:
 
 def slug(value: Value) -> str:
     """`Größe & Preis` becomes `grosse-preis`: for file names and addresses."""
-    folded = unicodedata.normalize("NFKD", as_text(value).casefold())
-    plain = "".join(c for c in folded if not unicodedata.combining(c))
-    return re.sub(r"[\W_]+", "-", plain).strip("-")
+    text = as_text(value).casefold()
+    # Letter by letter: what goes away need not be put in order, which takes the square of a run of accents.
+    plain = {ord(letter): _without_accents(letter) for letter in set(text)}
+    in_force().ahead(len(text) * max(map(len, plain.values()), default=0))
+    return re.sub(r"[\W_]+", "-", text.translate(plain)).strip("-")
 
 
 def split(value: Value, separator: str | None = None, *, budget: Budget) -> list[str]:
     """Parts between separators; without one: words."""
     text = as_text(value)
-    budget.spend(len(text))
+    budget.spend(len(text) + ITEM_SIZE * (text.count(separator) if separator else 0))
     return text.split(separator or None)
 
 
@@ -130,7 +151,7 @@ def striptags(value: Value) -> str:
     """Text of HTML: tags out, entities resolved, runs of blanks to one."""
     first, *rest = as_text(value).split("<")
     kept = [first]
-    for part in rest:
+    for part in in_force().each(rest):
         _, end, after = part.partition(">")
         kept.append(after if end else "<" + part)
     return " ".join(html.unescape("".join(kept)).split())
@@ -138,8 +159,12 @@ def striptags(value: Value) -> str:
 
 def title(value: Value) -> str:
     """Every Word Like This."""
-    parts = _TITLE.split(as_text(value))
-    return "".join(part[:1].upper() + part[1:].lower() for part in parts)
+    def word(match: re.Match[str]) -> str:
+        budget.tick()
+        return match[0][:1].upper() + match[0][1:].lower()
+
+    budget = in_force()
+    return _WORD.sub(word, as_text(value))
 
 
 def tokens(value: Value) -> int:
@@ -149,6 +174,8 @@ def tokens(value: Value) -> int:
 
 def trim(value: Value, chars: str | None = None) -> str:
     """Without blanks (or `chars`) at both ends."""
+    if chars is not None and len(as_text(chars)) > TRIM_LIMIT:
+        raise ExpressionError(f"`trim` takes up to {TRIM_LIMIT} characters")
     return as_text(value).strip(chars)
 
 
@@ -171,14 +198,19 @@ def upper(value: Value) -> str:
 def urlencode(value: Value) -> str:
     """For addresses: a text, or the `a=b&c=d` of a map or list of pairs."""
     if isinstance(value, str) or not isinstance(value, (Mapping, list)):
-        return quote(as_text(value).encode("utf-8", "surrogatepass"), safe="/")
+        return _quoted(as_text(value), "/", quote)
     pairs = value.items() if isinstance(value, Mapping) else [(key, item) for key, item in value]
-    return "&".join(f"{_plus(key)}={_plus(item)}" for key, item in pairs)
+    budget, made, size = in_force(), [], 0
+    for key, item in budget.each(pairs):
+        made.append(f"{_quoted(as_text(key), '', quote_plus)}={_quoted(as_text(item), '', quote_plus)}")
+        size += len(made[-1]) + 1
+        budget.ahead(size)
+    return "&".join(made)
 
 
 def wordcount(value: Value) -> int:
     """Words in the text."""
-    return len(re.findall(r"\w+", as_text(value)))
+    return sum(1 for _ in in_force().each(re.finditer(r"\w+", as_text(value))))
 
 
 def wordwrap(
@@ -203,7 +235,7 @@ def wordwrap(
         budget.tick()
         lines.extend(wrapper.wrap(line) or [""])
         budget.check()
-    budget.spend(len(lines) * len(as_text(wrapstring)))
+    budget.ahead(len(text) + len(lines) * len(as_text(wrapstring)))
     return wrapstring.join(lines)
 
 
@@ -213,6 +245,8 @@ def compile_pattern(pattern: str, ignorecase: bool = False) -> Any:
 
     if not isinstance(pattern, str) or len(pattern) > PATTERN_LIMIT:
         raise ExpressionError(f"a regular expression is a text of up to {PATTERN_LIMIT} characters")
+    if _CLOSED.search(pattern):
+        raise ExpressionError(f"the regular expression `{pattern:.60}` uses recursion or the flag `x`", "write it without")
     spread = 1
     for least, most in _COUNTED.findall(pattern):
         spread *= max(1, int((least or "0")[:9]), int((most or "0")[:9]))
@@ -245,15 +279,38 @@ class _Timed:
 
 def _seconds(text: str) -> float:
     """Time that a regular expression may take: most of the 100 ms of an evaluation, and more on a long text."""
-    return 0.08 + len(text) * 50e-9
+    budget = in_force()
+    budget.check()
+    return max(0.005, min(0.08 + len(text) * 50e-9, budget.seconds_left()))
+
+
+def _without_accents(letter: str) -> str:
+    return "".join(part for part in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(part))
+
+
+def _quoted(text: str, safe: str, how: Callable[..., str]) -> str:
+    """The text for an address, in pieces, so that its size and the time are looked at on the way."""
+    budget, made, size = in_force(), [], 0
+    for at in range(0, len(text), QUOTE_PIECE):
+        made.append(how(text[at : at + QUOTE_PIECE].encode("utf-8", "surrogatepass"), safe=safe))
+        size += len(made[-1])
+        budget.ahead(size)
+        budget.check()
+    return "".join(made)
+
+
+def _whole(text: str) -> str:
+    """The text, if all of its characters can be written as UTF-8."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ExpressionError("the text has half a character (a surrogate), which nothing can store") from None
+    return text
 
 
 def _formatted(value: Value) -> Value:
     return value if isinstance(value, (int, float, str)) and not isinstance(value, bool) else as_text(value)
-
-
-def _plus(value: Value) -> str:
-    return quote_plus(as_text(value).encode("utf-8", "surrogatepass"))
 
 
 def _bounded(number: int, most: int, what: str) -> int:

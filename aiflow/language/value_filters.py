@@ -11,11 +11,14 @@ import msgspec
 from aiflow.clock import rfc3339
 from aiflow.durations import parse_duration, parse_moment
 from aiflow.errors import ExpressionError
-from aiflow.language.limits import ITEM_SIZE, NODE_SIZE, RANGE_LIMIT, Budget, small
+from aiflow.language.limits import ITEM_SIZE, NODE_SIZE, RANGE_LIMIT, ROOM_PER_CHARACTER, Budget, in_force, small
 from aiflow.language.operations import as_text, json_text
 from aiflow.values import Value, type_name
 
 _REQUIRED: Any = object()
+NUMBER_LIMIT, FORMAT_LIMIT = 1_000, 200
+"""Characters of a number, of the form of a date."""
+
 _DIRECTIVES = re.compile(r"%([^%])|%%")
 
 
@@ -40,6 +43,8 @@ def add(value: Value, duration: str) -> str:
 
 def date(value: Value, format: str = "%Y-%m-%d") -> str:
     """A moment or date in the form of strftime: `%d.%m.%Y %H:%M`. In the zone it is written in."""
+    if len(as_text(format)) > FORMAT_LIMIT:
+        raise ExpressionError(f"the format of `date` has more than {FORMAT_LIMIT} characters")
     for letter in _DIRECTIVES.findall(format):
         if letter and letter not in "aAbBdHIjmMpSUwWyYzZfGuV":
             raise ExpressionError(f"`date` does not know `%{letter}`", "write for example %Y-%m-%d %H:%M")
@@ -65,7 +70,9 @@ def filesizeformat(value: Value, binary: bool = False) -> str:
 def float_(value: Value, default: Value = _REQUIRED) -> Value:
     """A number from a text. What is none: `default`, or an error."""
     try:
-        if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return small(float(value))
+        if isinstance(value, str) and len(value) <= NUMBER_LIMIT:
             return small(float(value))
     except (ValueError, OverflowError, ExpressionError):
         pass
@@ -74,8 +81,10 @@ def float_(value: Value, default: Value = _REQUIRED) -> Value:
 
 def from_json(value: Value) -> Value:
     """The value that a JSON text stands for."""
+    text = as_text(value)
+    in_force().spend(ROOM_PER_CHARACTER * len(text))
     try:
-        return msgspec.json.decode(as_text(value))
+        return msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         raise ExpressionError(f"this is not JSON: {error}") from None
 
@@ -84,7 +93,9 @@ def int_(value: Value, default: Value = _REQUIRED, base: int = 10) -> Value:
     """A whole number from a number (cut off) or a text. What is none: `default`, or an error."""
     try:
         if isinstance(value, str):
-            return small(int(value[:100], base) if base != 10 or not re.search("[.eE]", value) else int(float(value)))
+            if len(value) > NUMBER_LIMIT:
+                raise ValueError
+            return small(int(value, base) if base != 10 or not re.search("[.eE]", value) else int(float(value)))
         if isinstance(value, (int, float)):
             return small(int(value))
     except (ValueError, OverflowError, ExpressionError):

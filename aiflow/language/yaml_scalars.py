@@ -25,6 +25,9 @@ _INT_12 = re.compile(r"[-+]?[0-9]+\Z|0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
 _FLOAT_12 = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
 _ENDLESS = re.compile(r"[-+]?\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z")
 _CONSTRUCTOR = yaml.constructor.SafeConstructor()
+LONGEST_NUMBER = 40
+"""Characters of a plain scalar that is read as a number."""
+
 _LARGEST = 2**63 - 1  # JSON readers and the store keep 64 bits
 
 
@@ -57,13 +60,22 @@ def resolve(text: str) -> Scalar | Unclear:
 
 
 def _compare(text: str) -> Scalar | Unclear:
-    if len(text) > 40 and text.lstrip("+-").isdecimal():
-        return Unclear("this integer is too large; integers have at most 64 bits", "quote it to keep it as text", "not-json")
+    if len(text) > LONGEST_NUMBER:
+        return _long(text)
     kind, first = _read_11(text)
     second = _read_12(text)
     if type(first) is type(second) and (first == second or first != first):
         return _storable(text, second)
     return _unclear(text, kind, first, second)
+
+
+def _long(text: str) -> Scalar | Unclear:
+    """No number is as long as that: converting it would take the square of its length."""
+    kinds = [regexp for _, regexp in yaml.SafeLoader.yaml_implicit_resolvers.get(text[0], ())]
+    if any(pattern.match(text) for pattern in (*kinds, _INT_12, _FLOAT_12)):
+        what = "integer is too large; integers have at most 64 bits" if text.lstrip("+-").isdecimal() else "number is too long"
+        return Unclear(f"this {what}", "quote it to keep it as text", "not-json")
+    return text
 
 
 def _storable(text: str, value: Scalar) -> Scalar | Unclear:

@@ -15,6 +15,7 @@ import yaml
 from aiflow.language.yaml_text import Fault, key_of
 
 MAX_DEPTH = 40  # collections inside each other; DSL 3.16
+MAX_SIZE = 1_000_000  # characters of texts with aliases spread out; a file has 256 kB
 MAX_NODES = 40_000  # with aliases spread out; a list of 5,000 steps must fit, 256 kB of text bound it besides
 
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -30,7 +31,7 @@ class Node:
         flow: a map or list in braces or brackets, or a scalar inside one.
         pairs, items: of a map, of a list.  tag: as written, or None.
         target: what an alias stands for, else None.
-        count, height: nodes and nested collections in it, itself included, aliases spread out.
+        count, height, size: nodes, nested collections and characters in it, itself included, aliases spread out.
     """
 
     kind: Literal["scalar", "map", "list"]
@@ -45,6 +46,14 @@ class Node:
     target: Node | None = None
     count: int = 1
     height: int = 0
+    size: int = 0
+    _named: dict[str, tuple[Node, Node]] | None = None
+
+    def named(self) -> dict[str, tuple[Node, Node]]:
+        """The pairs of a map by key; of a key written twice the last."""
+        if self._named is None:
+            self._named = {(key.target or key).value: (key, value) for key, value in self.pairs}
+        return self._named
 
 
 @dataclass(slots=True)
@@ -101,6 +110,7 @@ class _Builder:
         self.keys: list[Node | None] = []  # the key of each open map that waits for its value
         self.anchors: dict[str, Node] = {}
         self.spread = 0  # nodes so far, aliases spread out
+        self.size = 0  # their characters
 
     def take(self, event: Any) -> bool:
         """Use one event. False: a second document begins, stop."""
@@ -132,7 +142,8 @@ class _Builder:
 
     def add(self, node: Node, event: Any) -> None:
         node.tag = event.tag
-        self.room(node.start, 1, node.height)
+        node.size = len(node.value)
+        self.room(node.start, 1, node.height, node.size)
         if event.anchor is not None:
             self.anchor(event.anchor, node)
         self.attach(node)
@@ -160,14 +171,16 @@ class _Builder:
             message = f"`*{name}` stands inside of what it stands for, without end"
             raise _Limit(Fault(start, end, message, "alias-loop", "write the value out"))
         else:
-            node.target, node.count, node.height = target, target.count, target.height
-            self.room(start, node.count, node.height)
+            node.target, node.count, node.height, node.size = target, target.count, target.height, target.size
+            self.room(start, node.count, node.height, node.size)
         self.attach(node)
 
-    def room(self, start: int, count: int, height: int) -> None:
+    def room(self, start: int, count: int, height: int, size: int) -> None:
         self.spread += count
-        if self.spread > MAX_NODES:
-            message = f"more than {MAX_NODES:,} values in one file".replace(",", " ")
+        self.size += size
+        if self.spread > MAX_NODES or self.size > MAX_SIZE:
+            what = "values" if self.spread > MAX_NODES else "characters"
+            message = f"more than {MAX_NODES if what == 'values' else MAX_SIZE:,} {what} in one file".replace(",", " ")
             hint = "aliases count as often as they are used; move data into files, or split the workflow with `call`"
             raise _Limit(Fault(start, start + 1, message, "too-many-values", hint))
         if len(self.open) + height > MAX_DEPTH:
@@ -194,6 +207,7 @@ class _Builder:
         node.end = end
         inside = node.items if node.kind == "list" else [part for pair in node.pairs for part in pair]
         node.count = 1 + sum(part.count for part in inside)
+        node.size = sum(part.size for part in inside)
         node.height = 1 + max((part.height for part in inside), default=0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -54,11 +55,31 @@ def local_path(ctx: Context, value: Value, error_type: str) -> Path:
     return path
 
 
-def target_path(ctx: Context, value: Value, error_type: str) -> Path:
-    """As `local_path`, for writing: relative paths may not lead into the repository or the store either."""
+_GIVEN = re.compile(r"(?:sqlite:(?://)?)?(?:/|~/|\{\{-?\s*\(*\s*(?:inputs|env|run)\b)")
+"""How the text of an absolute path begins when author or starter of the run say it."""
+
+
+def target_path(ctx: Context, value: Value, error_type: str, option: str) -> Path:
+    """As `local_path`, for writing.
+
+    Relative paths may not lead into the repository or the store either, and an absolute one must be given by the author or
+    by whoever started the run: a model that answers `/etc/profile` or `~/.bashrc` does not choose what is overwritten.
+
+    Args: option: that the path is the value of.
+    """
     path = local_path(ctx, value, error_type)
-    if inside(path, ctx.run_dir) or (isinstance(value, str) and os.path.isabs(value)):
+    if inside(path, ctx.run_dir):
         return path
+    if isinstance(value, str) and value.startswith(("/", "~/")):
+        written = ctx.written.get(option)
+        if not isinstance(written, str) or _GIVEN.match(written):
+            return path
+        if not inside(path, ctx.project):
+            raise StepError(
+                error_type,
+                f"`{value}` is outside of the project folder, and neither the file nor an input says so",
+                hint="begin the path with its folder, or with an input: {{ inputs.folder }}/...",
+            )
     parts = path.relative_to(ctx.project).parts if inside(path, ctx.project) else ()
     if parts and parts[0].lower() in GUARDED:
         raise StepError(error_type, f"`{value}` is in `{parts[0]}`, which steps do not write into")

@@ -24,7 +24,7 @@ def sqlite_path(ctx: Context, place: str, error_type: str, *, writing: bool = Fa
     text = place.split(":", 1)[1].removeprefix("//")
     if text in ("", ":memory:", "/:memory:"):
         raise StepError(error_type, f"`{place}` names no file", hint="write for example `sqlite:data/library.db`")
-    return target_path(ctx, text, error_type) if writing else local_path(ctx, text, error_type)
+    return target_path(ctx, text, error_type, "to") if writing else local_path(ctx, text, error_type)
 
 
 def refuse_store(place: str, scheme: str, error_type: str) -> StepError:

@@ -56,14 +56,28 @@ def _json_lines(lines: Iterable[str]) -> Iterator[Value]:
 
 
 def to_csv(rows: list[Mapping[str, Value]], header: list[str], *, with_header: bool) -> str:
-    """The rows as CSV with `\\n` line ends; null is empty, maps and lists are JSON, files their path."""
+    """The rows as CSV with `\\n` line ends; null is empty, maps and lists are JSON, files their path.
+
+    Texts are written as they are, also those that a spreadsheet takes for a formula (`=1+1`): what is read again is
+    what was written.
+    """
     made = io.StringIO()
-    writer = csv.writer(made, lineterminator="\n")
+    writer = csv.writer(_Lines(made), lineterminator="\r\n")  # so that both signs are quoted in cells
     if with_header:
         writer.writerow(header)
     for row in rows:
         writer.writerow([cell_text(row.get(name)) for name in header])
     return made.getvalue()
+
+
+class _Lines:
+    """Gives what the writer makes of a row on, with `\\n` as its line end."""
+
+    def __init__(self, made: io.StringIO) -> None:
+        self._made = made
+
+    def write(self, line: str) -> None:
+        self._made.write(line.removesuffix("\r\n") + "\n")
 
 
 def to_json_lines(values: list[Value]) -> str:

@@ -19,6 +19,10 @@ MOST_NODES = 2_000_000
 """Counted with aliases spread out: nine lines of aliases can stand for a billion."""
 
 
+MOST_CHARACTERS = 64_000_000
+"""Of texts, counted alike: an alias makes a long text as often as it is used once the value is written."""
+
+
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Scalars as in the core schema of YAML 1.2, without `.nan` and `.inf`, which JSON cannot say."""
 
@@ -52,26 +56,31 @@ def yaml_value(text: str) -> Any:
 
 def _measure(text: str) -> None:
     """Refuse what would not fit into memory, from the events alone, before anything is built."""
-    sizes: dict[str, int] = {}
-    open_nodes: list[tuple[str | None, int]] = []
-    total = 0
+    sizes: dict[str, tuple[int, int]] = {}
+    open_nodes: list[tuple[str | None, int, int]] = []
+    total = characters = 0
     for event in yaml.parse(text, Loader=_Loader):
         match event:
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
-                open_nodes.append((event.anchor, total))
+                open_nodes.append((event.anchor, total, characters))
                 total += 1
             case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
-                anchor, before = open_nodes.pop()
+                anchor, before, shorter = open_nodes.pop()
                 if anchor:
-                    sizes[anchor] = total - before
+                    sizes[anchor] = total - before, characters - shorter
             case yaml.AliasEvent():
-                total += sizes.get(event.anchor or "", 1)
+                more, longer = sizes.get(event.anchor or "", (1, 0))
+                total, characters = total + more, characters + longer
             case yaml.ScalarEvent():
-                total += 1
+                total, characters = total + 1, characters + len(event.value)
+                if event.anchor:
+                    sizes[event.anchor] = 1, len(event.value)
         if len(open_nodes) > MOST_DEPTH:
             raise Unreadable(f"it is nested deeper than {MOST_DEPTH}")
         if total > MOST_NODES:
             raise Unreadable(f"it has more than {MOST_NODES} values, aliases spread out")
+        if characters > MOST_CHARACTERS:
+            raise Unreadable(f"it has more than {MOST_CHARACTERS // 1_000_000} million characters, aliases spread out")
 
 
 def _plain_keys(value: Any) -> Any:

@@ -79,7 +79,7 @@ async def _answer(
     if not wanted:
         raise _response.status_error(ctx, response, await _response.error_body(response), shown)
     if config.get("save"):
-        path = target_path(ctx, config["save"], "write_error")
+        path = target_path(ctx, config["save"], "write_error", "save")
         body: Value = await _response.save_body(ctx, response, path, shown)
     else:
         body = await _response.body_of(ctx, response, shown)

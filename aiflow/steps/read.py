@@ -211,6 +211,7 @@ KIND = StepKind(
     summary="Read a file or ask a database.",
     run=run,
     short="from",
+    fixed=frozenset({"query"}),
     schema={
         "properties": {
             "from": {
@@ -225,12 +226,12 @@ KIND = StepKind(
                 "enum": ["text", "json", "jsonl", "csv", "yaml", "file"],
             },
             "query": {
-                "description": "The question to a database, in SQL.",
+                "description": "The question to a database, in SQL, without templates: values come from `params`.",
                 "type": "string",
                 "examples": ["select id, name from leads where score > :least"],
             },
             "params": {
-                "description": "Values for the query: a map for `:name`, a list for `?`. Never put values into the query's text.",
+                "description": "Values for the query: a map for `:name`, a list for `?`.",
                 "anyOf": [{"type": "object"}, {"type": "array"}],
                 "examples": [{"least": 80}],
             },

@@ -174,7 +174,7 @@ KIND = StepKind(
     summary="Run a shell script.",
     run=run,
     short="run",
-    fixed=frozenset({"run"}),
+    fixed=frozenset({"run", "interpreter"}),
     schema={
         "properties": {
             "run": {
@@ -200,7 +200,7 @@ KIND = StepKind(
                 "examples": [[0, 1]],
             },
             "interpreter": {
-                "description": "The program that gets the script.",
+                "description": "The program that gets the script, without templates.",
                 "type": "string",
                 "default": INTERPRETER,
                 "examples": ["python3", "node"],

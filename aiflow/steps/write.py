@@ -39,7 +39,7 @@ def repeatable(config: Mapping[str, Value]) -> bool:
 
 
 def _file(ctx: Context, config: Mapping[str, Value]) -> File:
-    path = target_path(ctx, config["to"], "write_error")
+    path = target_path(ctx, config["to"], "write_error", "to")
     shown = shown_path(ctx, path)
     try:
         if config.get("append"):
@@ -161,7 +161,7 @@ def _store(path: Path, shown: str, table: str, rows: list[Mapping[str, Value]], 
         return write_rows(path, table, rows, key)
     except OSError as error:
         raise write_error(shown, error) from error
-    except (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeEncodeError) as error:
+    except (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError) as error:  # ValueError: NUL in the name of a column
         busy = "locked" in str(error)
         message = f"table `{table}` in `{shown}` was not written: {error}"
         raise StepError("write_error", message, transient=busy) from error
@@ -187,7 +187,8 @@ KIND = StepKind(
             },
             "data": {
                 "description": "What to write, as .json, .jsonl (list), .csv (list of maps) or rows of a table (list of maps; "
-                "maps and lists within are kept as JSON, vectors too)."
+                "maps and lists within are kept as JSON, vectors too). Texts stay as they are: in a CSV for spreadsheets "
+                "one that begins with = + - or @ may be taken for a formula."
             },
             "text": {"description": "The text of the file, any extension.", "type": ["string", "number", "boolean"]},
             "table": {

@@ -208,4 +208,4 @@ async def test_many_at_once(bench: Bench) -> None:
 
 def test_never_repeated_by_itself() -> None:
     assert kinds()["shell"].repeatable is False
-    assert kinds()["shell"].fixed == {"run"}
+    assert kinds()["shell"].fixed == {"run", "interpreter"}

@@ -34,12 +34,13 @@ def check(look: Inspection) -> None:
     for node in look.tree.nodes:
         if node.kind is not None and node.kind.name == "shell":
             _shell(look, node)
-        elif node.kind is not None:
+        if node.kind is not None:
             _fixed(look, node)
     for site in look.sites:
         for reference in site.references:
             if not _may_see_secrets(site) and _is_secret(look, reference):
                 _stored(look, site, reference)
+    _nested_secrets(look)
     _written_keys(look)
 
 
@@ -103,7 +104,8 @@ def _fixed(look: Inspection, node: Node) -> None:
             path: Path = (*node.path, node.kind.name, option) if isinstance(value, dict) else (*node.path, node.kind.name)
             if not look.is_wrong(path):
                 message = f"`{option}` of `{node.kind.name}` cannot contain a template: it is checked before the run"
-                look.at_value(path, message, "fixed-option", "write it as it is")
+                hint = "values come from `params`: ... where name = :name" if option == "query" else "write it as it is"
+                look.at_value(path, message, "fixed-option", hint)
 
 
 def _may_see_secrets(site: Site) -> bool:
@@ -122,6 +124,22 @@ def _is_secret(look: Inspection, reference: Reference) -> bool:
         return False
     declared = look.definitions.inputs.get("properties", {}).get(reference.path[0])
     return isinstance(declared, dict) and declared.get("x-aiflow-type") == "secret"
+
+
+def _nested_secrets(look: Inspection) -> None:
+    """Only a whole input can be sealed; a secret inside of a list or map would be stored."""
+    for name, declared in look.definitions.inputs.get("properties", {}).items():
+        if isinstance(declared, dict) and declared.get("x-aiflow-type") != "secret" and _has_secret(declared):
+            message = f"there is a `secret` inside of the input `{name}`, and there it would be stored with the run"
+            written = next((key for key in look.data["inputs"] if re.match(r"\w*", key)[0] == name), None)  # type: ignore[index]
+            path: Path = ("inputs",) if written is None else ("inputs", written)
+            look.at_value(path, message, "secret-stored", "make it an input of its own")
+
+
+def _has_secret(schema: Any) -> bool:
+    if isinstance(schema, dict):
+        return schema.get("x-aiflow-type") == "secret" or any(_has_secret(one) for one in schema.values())
+    return isinstance(schema, list) and any(_has_secret(one) for one in schema)
 
 
 def _stored(look: Inspection, site: Site, reference: Reference) -> None:
