@@ -21,6 +21,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Files": {
         "validate": ("validate:validate", "Check workflow files without running them."),
+        "test": ("test:test", "Run the tests of workflows, in virtual time."),
         "graph": ("graph:graph", "Draw a workflow, as text or Mermaid."),
         "schema": ("schema:schema", "Print the JSON Schema of the language, for editors."),
         "init": ("init:init", "Make a new project with a workflow that runs."),
