@@ -39,6 +39,9 @@ PASSING = frozenset({"timeout", "rate_limit", "connection"})
 REAL = frozenset({"files", "read", "write", "shell", "python", "llm", "embed"})
 """Kinds that run for real when they are not mocked: files in a copy of the project, models by the offline ones."""
 
+ENGINE = frozenset({"wait", "wait_for", "approve", "call", "emit"})
+"""Kinds that the engine does by itself, as far as it can: their time is virtual, their events are the test's."""
+
 _LAST_INDEX = re.compile(r"\[(\d+)\]$")
 
 
@@ -240,11 +243,9 @@ def lay_over(plan: CompiledPlan, mocks: Mocks, mocked: Perform, real: Perform, r
             refs = frozenset().union(*(mock.steps for mock in found))
             kept |= refs
             _replace(cs, mocked, refs)
-        elif cs.kind.pure or cs.kind.name == "wait" or (cs.kind.lists and cs.kind.run is None):
-            continue
         elif cs.kind.name in REAL:
             _replace(cs, real, frozenset())
-        else:
+        elif cs.kind.later or not (cs.kind.pure or cs.kind.lists or cs.kind.name in ENGINE):
             _replace(cs, refused, frozenset())
     plan.kept = frozenset(kept)
 

@@ -110,10 +110,10 @@ class World:
                 await asyncio.to_thread(self._original.copy, self.folder, self.case.files)
             with _functions.copied(self.folder, self.suite.settings.root):
                 await self._run(host)
-                await self._look()
         except AiflowError as error:
-            self._played.faults.append(error.message + (f"\n{error.hint}" if error.hint else ""))
+            self._fault(error.message + (f"\n{error.hint}" if error.hint else ""))
         finally:
+            await self._look()
             loop.on_idle.remove(self._on_idle)
             await host.stop(0)
             await gateway.close()
@@ -152,6 +152,8 @@ class World:
             async with asyncio.timeout(REAL_LIMIT_S):
                 while not self._played.faults and await self._go_on(host):
                     pass
+            for event in self._undelivered if not self._played.faults else ():
+                self._fault(f"the run ended before `{event.name}` came")
         except TimeoutError:
             raise RunError(f"still not done after {REAL_LIMIT_S:g} s of real time: does a step hang?") from None
 
@@ -263,7 +265,8 @@ class World:
         """Everything that expectations, coverage and reports ask for."""
         played = self._played
         played.run = run = await self._inspector.run(RUN_ID)
-        assert run is not None
+        if run is None:
+            return
         played.took_ms = (run.finished_ms or self._clock.now_ms()) - run.created_ms
         played.records = dict([one async for one in self._inspector.records(RUN_ID)])
         for path in self.case.asked:
