@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from aiflow.settings import Settings
     from aiflow.testing.coverage import Coverage
     from aiflow.testing.expect import Failure
-    from aiflow.testing.files import Suite
+    from aiflow.testing.files import Case, Suite
     from aiflow.testing.runner import Outcome, Result
 
 LONGEST = 2_000  # characters of a value that a failure shows
@@ -130,7 +129,10 @@ def _load(paths: Sequence[Path], project: str | None) -> tuple[list[Suite], list
 
 def _run(suites: list[Suite], named: str | None, wishes: Wishes) -> Outcome | None:
     """None: there is nothing to run."""
-    wanted = (lambda case: named.casefold() in case.name.casefold()) if named else (lambda case: True)
+
+    def wanted(case: Case) -> bool:
+        return named is None or named.casefold() in case.name.casefold()
+
     if not any(wanted(case) for suite in suites for case in suite.cases):
         return None
     from aiflow.testing.runner import run_tests
@@ -150,7 +152,7 @@ class _Printer:
             return
         if result.suite.path != self._file:
             self._file = result.suite.path
-            out(("" if self._file is None else "") + tint(shown_path(self._file), "bold", self._wishes.colour))
+            out(tint(shown_path(self._file), "bold", self._wishes.colour))
         out("\n".join(_lines(result, self._wishes.colour)))
 
 

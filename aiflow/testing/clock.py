@@ -109,6 +109,7 @@ class _IdleSelector(selectors.DefaultSelector):
         self.watchers: list[Callable[[], bool]] = []
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if (timeout is None or timeout > 0) and any([watch() for watch in self.watchers]):
-            timeout = 0
+        if timeout is None or timeout > 0:
+            woken = [watch() for watch in self.watchers]  # all of them: no test waits for another
+            timeout = 0 if any(woken) else timeout
         return super().select(timeout)

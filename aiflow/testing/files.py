@@ -123,7 +123,8 @@ class Loader:
         if not file.is_file():
             near = get_close_matches(file.name, [one.name for one in file.parent.glob("*.y*ml")], 1, 0.6)
             message = f"there is no workflow {document.data['workflow']}"
-            raise SpecError([document.problem(("workflow",), message, "missing-file", f"did you mean {near[0]}?" if near else "")])
+            hint = f"did you mean {near[0]}?" if near else ""
+            raise SpecError([document.problem(("workflow",), message, "missing-file", hint)])
         if file not in self._workflows:
             try:
                 self._workflows[file] = load_workflow(file, settings)
@@ -173,7 +174,7 @@ class _Reader:
                 name=name,
                 place=f"{self.document.shown}:{line}:{column}",
                 given=inputs,
-                inputs=self._inputs(inputs, path if "inputs" in test else ("inputs",)),
+                inputs=self._inputs(inputs, test, path),
                 mocks=Mocks({**self._mocks(data, ()), **self._mocks(test, path)}, self.workflow),
                 env={**data.get("env", {}), **test.get("env", {})},
                 now_ms=self._now(test, data, path),
@@ -188,13 +189,15 @@ class _Reader:
     def _fault(self, path: tuple[Any, ...], message: str, code: str, hint: str = "", *, key: bool = False) -> None:
         self.problems.append(self.document.problem(path, message, code, hint, key=key))
 
-    def _inputs(self, given: Mapping[str, Value], path: tuple[Any, ...]) -> Mapping[str, Value]:
+    def _inputs(self, given: Mapping[str, Value], test: Mapping[str, Any], path: tuple[Any, ...]) -> Mapping[str, Value]:
         try:
             return convert_inputs(self.workflow.inputs, given, from_text=False, project=self.settings.root)
         except InputError as error:
             for name, sentence in error.faults.items():
-                where = (*path, "inputs", name) if path != ("inputs",) else (*path, name)
-                self._fault(where if name in given else path, sentence, "input", error.hint, key=name in given)
+                where = path
+                if name in given:
+                    where = (*path, "inputs", name) if name in test.get("inputs", {}) else ("inputs", name)
+                self._fault(where, sentence, "input", error.hint, key=name in given)
             return {}
 
     def _mocks(self, data: Mapping[str, Any], path: tuple[Any, ...]) -> dict[str, Mock]:
@@ -276,7 +279,7 @@ class _Reader:
             self._fault(path, f"the workflow has no step `{id}`", "unknown-step", _near(id, list(self.workflow.step_ids)))
 
     def _name(self, name: str, names: dict[str, str], path: tuple[Any, ...], *, key: bool) -> None:
-        paths = {where: step for where, step in walk_paths(self.workflow)}
+        paths = dict(walk_paths(self.workflow))
         by_id = {step.id: where for where, step in paths.items() if step.id}
         if name in by_id:
             names[name] = by_id[name]

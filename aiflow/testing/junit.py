@@ -26,10 +26,11 @@ def junit(results: Iterable[Result], faults: Iterable[SpecError]) -> str:
         for result in group:
             _case(suite, result)
     for error in faults:
-        name = error.problems[0].file
+        first = error.problems[0]
+        name = first.file
         suite = _element(root, "testsuite", name=name, tests=1, failures=0, errors=1, time="0")
         case = _element(suite, "testcase", classname=name, name="the file", time="0")
-        _element(case, "error", message=error.problems[0].message, type="fault").text = _clean("\n".join(map(str, error.problems)))
+        _element(case, "error", message=first.message, type="fault").text = _clean("\n".join(map(str, error.problems)))
     ElementTree.indent(root)
     return ElementTree.tostring(root, "unicode", xml_declaration=True) + "\n"
 
@@ -45,8 +46,8 @@ def _case(suite: ElementTree.Element, result: Result) -> None:
         _element(case, "failure", message=f"{first.what}: {as_text(first.got)}", type=first.what).text = _clean("\n".join(lines))
 
 
-def _element(parent: ElementTree.Element, name: str, **attributes: object) -> ElementTree.Element:
-    return ElementTree.SubElement(parent, name, {key: _clean(str(value)) for key, value in attributes.items()})
+def _element(parent: ElementTree.Element, tag: str, /, **attributes: object) -> ElementTree.Element:
+    return ElementTree.SubElement(parent, tag, {key: _clean(str(value)) for key, value in attributes.items()})
 
 
 def _clean(text: str) -> str:

@@ -27,7 +27,7 @@ _LAST_INDEX = re.compile(r"\[\d+\]$")
 async def record(inspector: Inspector, run: RunInfo, target: Path, root: Path) -> str:
     """The text of the test file, as it would stand at `target`. Raises: RunError: the run has not ended, or is gone."""
     workflow = await inspector.workflow(run.version)
-    steps = {path: step for path, step in walk_paths(workflow)}
+    steps = dict(walk_paths(workflow))
     outcomes, ran = await _outcomes(inspector, run, steps)
     expect: dict[str, Value] = {"status": run.status}
     if run.outputs is not None:

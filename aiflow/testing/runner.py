@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from aiflow.testing.coverage import Coverage
 from aiflow.testing.expect import Failure, failures
 from aiflow.testing.files import Case, Suite
 from aiflow.testing.stage import Stage
-from aiflow.testing.world import World
 from aiflow.testing.workspace import Original
+from aiflow.testing.world import World
 
 AT_ONCE = 8
 """Tests side by side: they wait for the store and for real steps, hardly ever for a processor."""
@@ -52,8 +52,11 @@ def run_tests(suites: Sequence[Suite], wanted: Callable[[Case], bool], report: C
     Args: report: told of each result, in their order.
     Raises: ConfigError, StoreError: there is no server to be had; KeyboardInterrupt.
     """
-    with asyncio.Runner(loop_factory=IdleLoop) as runner:
-        return runner.run(_run(suites, wanted, report))
+    try:
+        with asyncio.Runner(loop_factory=IdleLoop) as runner:
+            return runner.run(_run(suites, wanted, report))
+    except asyncio.CancelledError:  # SIGTERM
+        raise KeyboardInterrupt from None
 
 
 async def _run(suites: Sequence[Suite], wanted: Callable[[Case], bool], report: Callable[[Result], None]) -> Outcome:
@@ -101,11 +104,12 @@ async def _all_ended(tasks: Iterable[asyncio.Task[Result]]) -> None:
 
 
 @contextlib.contextmanager
-def _ended_by_sigterm():  # type: ignore[no-untyped-def]
+def _ended_by_sigterm() -> Iterator[None]:
     """SIGTERM ends the tests as Ctrl-C does: the server and the folder go."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
     try:
-        loop.add_signal_handler(signal.SIGTERM, task.cancel)  # type: ignore[union-attr]
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
     except (ValueError, RuntimeError):  # not in the main thread
         yield
         return

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from redis.asyncio import Redis
 
@@ -51,7 +51,7 @@ class CountingReader(Redis):
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         self.under_way += 1
         try:
-            return await super().execute_command(*args, **options)
+            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         finally:
             self.under_way -= 1
 
@@ -80,7 +80,8 @@ class Slot:
     """Connections that one test at a time uses."""
 
     def __init__(self, settings: Settings) -> None:
-        self.reader = CountingReader.from_pool(connect(settings, connections=4).connection_pool)
+        pool = connect(settings, connections=4).connection_pool
+        self.reader = cast(CountingReader, CountingReader.from_pool(pool))
         self.commit = Counting(self.reader, virtual=True)
 
 
