@@ -13,7 +13,7 @@ import yaml
 from aiflow.inspector import Inspector, RunInfo
 from aiflow.language.model import Step, static_path, walk_paths
 from aiflow.steps._registry import kinds
-from aiflow.values import Value
+from aiflow.values import File, Value, plain
 
 MODELINE = "# yaml-language-server: $schema={}\n"
 COMPUTED = frozenset({"wait", "write"})
@@ -116,8 +116,8 @@ def _name(path: str, step: Step) -> str:
 
 
 def _inputs(given: Mapping[str, Value]) -> dict[str, Value]:
-    """A file is named by its path."""
-    return {name: value["path"] if isinstance(value, dict) and "sha256" in value else value for name, value in given.items()}
+    """A file is named by its path; of files in lists the loader takes the maps as they are."""
+    return {name: value.path if isinstance(value, File) else plain(value) for name, value in given.items()}
 
 
 def _literal(value: Value) -> Value:
