@@ -51,11 +51,13 @@ class Coverage:
         for path, step in walk_paths(self.workflow):
             if path not in self._taken:
                 continue
-            if step.if_ is not None and step.kind != "switch":
+            if step.if_ is not None:
                 yield from self._condition(path, step)
             for name, steps in step.branches.items():
                 if step.kind == "switch" and not self._entered(steps):
                     yield f"{path}: case {name}"
+            if step.else_in_body and step.else_ and not self._entered(step.else_):
+                yield f"{path}: else"
             for word, handlers in (("on_error", step.on_error), ("on_timeout", step.on_timeout)):
                 if isinstance(handlers, list) and not self._entered(handlers):
                     yield f"{path}: {word}"

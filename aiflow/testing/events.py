@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from aiflow.errors import RunError
+from aiflow.client import Client
 from aiflow.testing.files import Event
 
 
-async def deliver(rid: str, event: Event) -> None:
-    """Hand an event to the run. Raises: RunError: the engine of this version takes no events."""
-    raise RunError(
-        f"the event `{event.name}` cannot be delivered: runs do not listen to events in this version",
-        "mock the step that waits for it: {takes: 6h, output: {id: e1, name: ..., data: {...}}}",
-    )
+async def deliver(client: Client, event: Event) -> None:
+    """Send it as `aiflow send` does: who waits for it goes on. Raises: StoreError."""
+    await client.send(event.name, dict(event.data), id=event.id)

@@ -274,7 +274,7 @@ def _replace(cs: CompiledStep, perform: Perform, refs: frozenset[str]) -> None:
     async def run(context: Context, config: Mapping[str, Value]) -> Outcome:
         return await perform(Call(cs, kind, context, config["config"], config["scope"]))
 
-    cs.kind = replace(kind, run=run, lists="", pure=False, repeatable=True)
+    cs.kind = replace(kind, name=f"{kind.name} in a test", run=run, lists="", pure=False, repeatable=True)
     cs.config = _WithScope(cs.config)
     cs.constant = None
     cs.refs = tuple(dict.fromkeys((*cs.refs, *sorted(refs))))

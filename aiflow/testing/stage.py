@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 import shutil
 import tempfile
 import time
@@ -14,6 +15,7 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
+from aiflow.errors import AiflowError
 from aiflow.settings import Settings
 from aiflow.store.blobs import BlobRef, BlobStore
 from aiflow.store.commit import Commit
@@ -126,8 +128,10 @@ class Stage:
             self._server.release()
         shutil.rmtree(self.folder, ignore_errors=True)
         for left in self.folder.parent.glob(PREFIX + "*"):
-            with contextlib.suppress(OSError):
-                if left.stat().st_mtime < time.time() - FORGOTTEN_S and left.owner() == self.folder.parent.owner():
+            with contextlib.suppress(OSError, AiflowError):
+                facts = left.stat()
+                if facts.st_uid == os.getuid() and facts.st_mtime < time.time() - FORGOTTEN_S:
+                    ensure_server(Settings(root=left, state_dir=left)).release()  # the last one out ends it
                     shutil.rmtree(left, ignore_errors=True)
 
     @contextlib.asynccontextmanager

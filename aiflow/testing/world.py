@@ -19,6 +19,7 @@ import msgspec
 
 from aiflow.client import Client
 from aiflow.engine.host import Host
+from aiflow.engine.lanes import cancelled
 from aiflow.errors import AiflowError, RunError, StepError
 from aiflow.ids import new_worker_id
 from aiflow.inspector import Inspector, RunInfo
@@ -26,9 +27,11 @@ from aiflow.language.model import walk_paths
 from aiflow.language.schema_faults import misfits
 from aiflow.models.gateway import Gateway
 from aiflow.plan import CompiledPlan
+from aiflow.services import cancels
 from aiflow.settings import Settings
 from aiflow.steps import _functions
 from aiflow.steps._kind import Done, Outcome, Services
+from aiflow.store.events import EventStore
 from aiflow.store.keys import Keys
 from aiflow.store.records import Record
 from aiflow.store.runs import RunStore
@@ -91,6 +94,8 @@ class World:
         self._settings = _settings(suite.settings, self.folder, name, case)
         self._blobs = CountingBlobs(self._settings.artifacts)
         self._store = RunStore(slot.commit, slot.reader, self._keys, self._clock)
+        events = EventStore(slot.commit, slot.reader, self._keys, self._clock, self._settings.retention_ms)
+        self._client = Client(self._store, events, self._settings, self._blobs)
         self._inspector = Inspector(slot.reader, self._keys, self._settings, self._blobs)
         self._played = Played()
         self._undelivered = sorted(case.events, key=lambda event: event.at_ms)
@@ -146,8 +151,9 @@ class World:
         await self._set_clock(self.case.now_ms)
         await self._slot.commit.call("register", (self._keys.ns,), (host.worker, NO_LEASE_MS, b"{}"))
         meta = {"event": dict(self.case.event)} if self.case.event else {}
-        client = Client(self._store, self._settings, self._blobs)
-        await client.start(self.suite.workflow, self.case.inputs, run_id=RUN_ID, meta=meta)
+        await self._client.start(self.suite.workflow, self.case.inputs, run_id=RUN_ID, meta=meta)
+        watch = cancels.watch(self._slot.commit, self._slot.reader, self._keys, host.cancel)
+        watching = asyncio.ensure_future(watch)
         try:
             async with asyncio.timeout(REAL_LIMIT_S):
                 while not self._played.faults and await self._go_on(host):
@@ -156,6 +162,8 @@ class World:
                 self._fault(f"the run ended before `{event.name}` came")
         except TimeoutError:
             raise RunError(f"still not done after {REAL_LIMIT_S:g} s of real time: does a step hang?") from None
+        finally:
+            await cancelled([watching])
 
     async def _go_on(self, host: Host) -> bool:
         """One turn: hand out what is ready; when nothing is, see whether the run has ended, else move the clock."""
@@ -199,7 +207,7 @@ class World:
         await self._set_clock(max(min(dues), self._clock.now_ms()))
         now = self._clock.now_ms()
         while self._undelivered and self.case.now_ms + self._undelivered[0].at_ms <= now:
-            await deliver(RUN_ID, self._undelivered.pop(0))
+            await deliver(self._client, self._undelivered.pop(0))
         woken = self._clock.wake_sleepers()
         fired = 0
         if timer is not None and timer <= now:

@@ -188,6 +188,14 @@ outputs:
     assert project.json("test", "tests/real.test.yaml", code=1)["tests"][0]["failures"][0]["what"] == "outputs.page"
 
 
+def test_the_tests_of_the_example_workflows_pass(project: Project) -> None:
+    done = subprocess.run(
+        [*AIFLOW, "test", "--json"], cwd=REPOSITORY, env=project.env, text=True, capture_output=True, timeout=100
+    )  # fmt: skip
+    assert json.loads(done.stdout)["failed"] == 0, done.stdout
+    assert json.loads(done.stdout)["not_run"] == []
+
+
 def test_an_interrupted_command_leaves_nothing_behind(project: Project) -> None:
     project.write("workflows/slow.yaml", "steps:\n  - shell: touch begun; sleep 60\n")
     project.write("tests/slow.test.yaml", "workflow: ../workflows/slow.yaml\ntests: [{name: slow}]\n")

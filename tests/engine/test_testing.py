@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from aiflow.settings import Settings
+from aiflow.store.embedded import ensure_server
 from aiflow.testing.stage import PREFIX
 from tests.support.workflow_tests import played, wrong
 
@@ -243,16 +245,105 @@ def test_budgets_secrets_environment_and_the_start_are_the_tests(tmp_path: Path)
     assert wrong(outcome) == []
 
 
-def test_an_event_says_that_it_cannot_come_yet(tmp_path: Path) -> None:
-    flow = "steps:\n  - wait: 2d\n"
-    outcome = played(tmp_path, flow, """\
+LISTENING = """\
+inputs: {user: string}
+steps:
+  - id: welcome
+    email: {to: "{{ inputs.user }}", subject: Hello, text: Hello}
+  - id: opened
+    wait_for: email.opened
+    match: event.data.message_id == steps.welcome.output.message_id
+    timeout: 2d
+    on_timeout:
+      - id: again
+        email: {to: "{{ inputs.user }}", subject: Again, text: Hello}
+  - wait: 1d
+outputs: {opened: "{{ steps.opened.output.data | default(false) }}"}
+"""
+
+
+def test_events_come_at_their_time_and_time_runs_out_without_them(tmp_path: Path) -> None:
+    outcome = played(tmp_path, LISTENING, """\
+        inputs: {user: ann}
+        mock: {email: {message_id: "{{ step.id }}-mail"}}
         tests:
-          - {name: early, events: [{at: 6h, event: order.placed}]}
-          - {name: late, events: [{at: 3d, event: order.placed}]}
+          - name: a reader who opens it
+            events:
+              - {at: 1h, event: email.opened, data: {message_id: other}}
+              - {at: 6h, event: email.opened, data: {message_id: welcome-mail}}
+            expect: {took: 1d6h, not_ran: [again], outputs: {opened: {message_id: welcome-mail}}}
+          - name: a reader who does not
+            expect: {took: 3d, ran: [again]}
+          - name: in time by a millisecond
+            events: [{at: 1d23h59m59s999ms, event: email.opened, data: {message_id: welcome-mail}}]
+            expect: {not_ran: [again]}
         """)  # fmt: skip
-    early, late = (str(result.failures[0].got) for result in outcome.results)
-    assert "the event `order.placed` cannot be delivered" in early
-    assert "ended before `order.placed` came" in late
+    assert wrong(outcome) == []
+
+
+def test_an_event_after_the_end_proves_nothing(tmp_path: Path) -> None:
+    outcome = played(tmp_path, "steps:\n  - wait: 2d\n", "tests: [{name: late, events: [{at: 3d, event: order.placed}]}]")
+    assert [got for _, _, got in wrong(outcome)] == ["the run ended before `order.placed` came"]
+
+
+def test_a_run_that_waits_for_ever_says_so(tmp_path: Path) -> None:
+    outcome = played(tmp_path, "steps:\n  - wait_for: order.placed\n", "tests: [{name: one}]")
+    assert "waits for something that never comes" in str(wrong(outcome))
+
+
+def test_a_mock_of_a_wait_takes_its_time(tmp_path: Path) -> None:
+    outcome = played(tmp_path, LISTENING, """\
+        inputs: {user: ann}
+        mock: {email: {message_id: m}}
+        tests:
+          - {name: soon, mock: {opened: {takes: 1d, output: {data: x}}}, expect: {took: 2d, outputs: {opened: x}}}
+          - {name: late, mock: {opened: {takes: 9d, output: {data: x}}}, expect: {took: 3d, ran: [again]}}
+        """)  # fmt: skip
+    assert wrong(outcome) == []
+
+
+def test_branches_cases_and_passes_are_played_too(tmp_path: Path) -> None:
+    flow = """\
+        inputs: {sort: string}
+        steps:
+          - id: race
+            join: first
+            parallel:
+              slow:
+                - id: far
+                  http: "https://example.invalid/"
+              fast:
+                - wait: 1h
+                - id: near
+                  http: "https://example.invalid/"
+          - id: poll
+            http: "https://example.invalid/"
+            until: result.body.done
+            every: 10m
+          - id: pick
+            switch: inputs.sort
+            cases:
+              a: [{id: one, set: {x: 1}}]
+              b: [{id: two, set: {x: 2}}]
+            else: [{id: three, set: {x: 3}}]
+        outputs: {race: "{{ steps.race.output }}", polled: "{{ steps.poll.output }}"}
+        """
+    outcome = played(tmp_path, flow, """\
+        mock:
+          far: {takes: 5h, output: far}
+          near: near
+          poll: [{body: {done: false}}, {body: {done: false}}, {body: {done: true}}]
+        tests:
+          - name: one
+            inputs: {sort: a}
+            expect:
+              took: 1h20m
+              outputs: {race: {fast: near}, polled: {body: {done: true}}}
+              ran: [one]
+              not_ran: [two, three]
+        """)  # fmt: skip
+    assert wrong(outcome) == []
+    assert next(iter(outcome.coverage.values())).not_taken == ["pick: case b", "pick: else"]
 
 
 def test_nothing_is_left_behind(tmp_path: Path) -> None:
@@ -261,6 +352,19 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
     played(tmp_path, flow, "tests: [{name: one}, {name: two}]")
     assert {name for name in set(os.listdir(tempfile.gettempdir())) - before if name.startswith(PREFIX)} == set()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tests", "workflows"]
+
+
+def test_what_a_killed_command_left_is_cleared_a_day_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    old, new = tmp_path / f"{PREFIX}old", tmp_path / f"{PREFIX}new"
+    server = ensure_server(Settings(root=old, state_dir=old))
+    new.mkdir()
+    os.utime(old, (0, 0))
+    server.release()
+    os.utime(old, (0, 0))
+    (tmp_path / "project").mkdir()
+    played(tmp_path / "project", "steps:\n  - wait: 1d\n", "tests: [{name: one}]")
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_a_project_that_is_too_large_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
