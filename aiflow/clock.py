@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 
 
@@ -27,3 +29,11 @@ class StoreClock:
     def now_ms(self) -> int:
         """Redis's time now, in ms since 1970."""
         return int(time.monotonic() * 1000 + self._offset_ms)
+
+    async def sleep(self, seconds: float) -> None:
+        """Sit out a short wait: before a retry, for a place under a rate."""
+        await asyncio.sleep(seconds)
+
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
+        """`asyncio.timeout`."""
+        return asyncio.timeout(seconds)

@@ -25,6 +25,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Files": {
         "validate": ("validate:validate", "Check workflow files without running them."),
+        "test": ("test:test", "Run the tests of workflows, in virtual time."),
         "graph": ("graph:graph", "Draw a workflow, as text or Mermaid."),
         "schema": ("schema:schema", "Print the JSON Schemas of workflows and aiflow.yaml, for editors."),
         "lsp": ("lsp:lsp", "Serve an editor: checks while you type, types, definitions."),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
@@ -117,7 +116,7 @@ class Attempts(Writing, abc.ABC):
             raise _too_long(timeout_ms)
         self.bounded += 1
         try:
-            async with asyncio.timeout(left_ms / 1000) as limit:
+            async with self.host.clock.timeout(left_ms / 1000) as limit:
                 return await work
         except TimeoutError:
             if not limit.expired():
@@ -305,7 +304,7 @@ class Attempts(Writing, abc.ABC):
         if delay > INLINE_RETRY_MS or self.host.stopping:
             await self.leave(self.clock() + delay, journal)
         await self.flush(journal=journal)
-        await asyncio.sleep(delay / 1000)
+        await self.host.clock.sleep(delay / 1000)
 
     async def handle(
         self,

@@ -270,7 +270,7 @@ class Host:
             return
         name = limit if limit in self.settings.limits else f"{run.plan.workflow.name}.{static_path(path)}"
         while wait_us := await self.store.throttle(name, *rate):
-            await asyncio.sleep(min(wait_us / 1e6, 1.0))
+            await self.clock.sleep(min(wait_us / 1e6, 1.0))
             if self.stopping:
                 return
 

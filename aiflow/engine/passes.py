@@ -68,7 +68,7 @@ class Passes:
             await frame.leave(due_ms)
         if left_ms > 0:
             await frame.flush()
-            await asyncio.sleep(left_ms / 1000)
+            await frame.host.clock.sleep(left_ms / 1000)
         elif len(frame.pending) > MOST_PENDING:
             await frame.flush()
         else:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import inspect
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,17 +36,30 @@ class Function:
 
 _lock = threading.Lock()
 _found: dict[tuple[Path, str], Function] = {}
+_copies: dict[Path, Path] = {}
+"""Copies of a project, which have their data for themselves and share its functions."""
 _owners: dict[str, Path] = {}
 """Top-level modules that were imported for a project, and which: two projects may both have a `helpers.py`."""
 
 
+@contextlib.contextmanager
+def copied(copy: Path, project: Path) -> Iterator[None]:
+    """Meanwhile the functions of `copy` are those of the project: imported once, whatever is copied."""
+    _copies[copy] = project
+    try:
+        yield
+    finally:
+        del _copies[copy]
+
+
 def known(project: Path, name: str) -> Function | None:
     """The function if it was resolved before."""
-    return _found.get((project, name))
+    return _found.get((_copies.get(project, project), name))
 
 
 def resolve(project: Path, name: str) -> Function:
     """Import the module and describe the function. Blocks. Raises: StepError `python_error`."""
+    project = _copies.get(project, project)
     with _lock:
         if (function := _found.get((project, name))) is None:
             function = _found[project, name] = _describe(_look_up(project, name), name)

@@ -79,6 +79,7 @@ class Commit:
         client: only its connection pool's settings are used: the writer has a connection of its own.
         revive: called when the connection is refused: starts the embedded server again if it died. May raise StoreError.
         keep: called in a thread while Redis is away with the calls that wait, and with [] when they were delivered.
+        virtual: its scripts take the time from the namespace (workflow tests).
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Commit:
         client: Redis,
         revive: Callable[[], Awaitable[Any]] | None = None,
         keep: Callable[[list[Call]], None] | None = None,
+        virtual: bool = False,
     ) -> None:
         self.keep = keep
         self._pool: Any = client.connection_pool
@@ -99,7 +101,7 @@ class Commit:
         self._closed = False
         self._last_reply = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._scripts = scripts()
+        self._scripts = scripts(virtual=True) if virtual else scripts()
         self._loop = asyncio.get_running_loop()
 
     async def start(self) -> None:

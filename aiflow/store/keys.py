@@ -25,6 +25,7 @@
     <ns>:paths:<name>         set    paths (JSON) by which events of the name are looked for
     <ns>:run:{R}:taken        hash   event id -> path of the wait that took it
     <ns>:evseq                string number of the newest event
+    <ns>:clock                string the time, ms, of a workflow test; nowhere else
     <ns>:pulse, :grace, :seq  string reconciler's last beat, no lease expires before, message counter
 
 Fields of a run: st status, wf workflow, v version, in inputs, t0 created, t1 started, t2 finished, out outputs, err error,

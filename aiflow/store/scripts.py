@@ -1,4 +1,4 @@
-"""Loads the Lua scripts of `lua/`: one file per transition, `_lib.lua` put before each."""
+"""Loads the Lua scripts of `lua/`: one file per transition, the time and `_lib.lua` put before each."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ class Script:
 
 
 @cache
-def scripts() -> dict[str, Script]:
-    """All scripts by name."""
+def scripts(virtual: bool = False) -> dict[str, Script]:
+    """All scripts by name. `virtual`: those whose time is the key `<ns>:clock` and not Redis's (workflow tests)."""
     folder = files("aiflow.store") / "lua"
-    library = (folder / "_lib.lua").read_text("utf-8")
+    time = "_virtual_time.lua" if virtual else "_time.lua"
+    library = (folder / time).read_text("utf-8") + (folder / "_lib.lua").read_text("utf-8")
     found = {}
     for entry in folder.iterdir():
         name = entry.name.removesuffix(".lua")

@@ -1,11 +1,6 @@
--- Shared by all scripts, put before each of them. KEYS[1] is always the namespace, KEYS[2] (if any) the run's hash.
+-- Shared by all scripts, put before each of them, after the time (`now`, `now_us`). KEYS[1] is always the namespace, KEYS[2] (if any) the run's hash.
 -- Store-wide keys (ready, timers, queue, doorbell ...) derive from the namespace; keys of a run from the run's hash.
 local P = KEYS[1]
-
-local function now()
-  local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
-end
 
 local function text(number)
   return string.format('%.0f', number)
