@@ -9,7 +9,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal
 
 from aiflow.language.problems import Problem
-from aiflow.language.tree import Path, Tree
+from aiflow.language.tree import Node, Path, Tree
 from aiflow.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from aiflow.language.check._typing import Types
     from aiflow.language.definitions import Definitions
     from aiflow.language.load import Document
+    from aiflow.language.workflow import Workflows
 
 Severity = Literal["error", "hint"]
 
@@ -29,6 +30,7 @@ class Inspection:
         doc: the document with its positions.  tree: its steps.  settings: of the project.
         file: absolute path of the workflow.
         definitions: prompts, schemas and inputs that the workflow names, read once.
+        workflows: the other files of the project, for `call`; None when there are none to look at.
         problems: found so far, also those of prompts.
         wrong: paths of values that a check has refused; other checks leave them and what is below alone.
     """
@@ -38,6 +40,7 @@ class Inspection:
     settings: Settings
     file: FilePath
     definitions: Definitions
+    workflows: Workflows | None = None
     problems: list[Problem] = field(default_factory=list)
     wrong: set[Path] = field(default_factory=set)
 
@@ -45,6 +48,24 @@ class Inspection:
     def data(self) -> dict[str, Any]:
         """The top of the document; empty when it is no map."""
         return self.doc.data if isinstance(self.doc.data, dict) else {}
+
+    @cached_property
+    def calls(self) -> list[tuple[Node, Path, str, FilePath]]:
+        """Steps that call a workflow, where its file is named, as written, and the file."""
+        found = []
+        for node in self.tree.nodes:
+            if node.kind is not None and node.kind.name == "call":
+                value, path = node.data["call"], (*node.path, "call")
+                if isinstance(value, dict):
+                    value, path = value.get("workflow"), (*path, "workflow")
+                if isinstance(value, str) and value.strip() and "{{" not in value and "\0" not in value:
+                    found.append((node, path, value, self.definitions.locate(value)))
+        return found
+
+    @property
+    def called(self) -> list[FilePath]:
+        """The files of `calls` that are there."""
+        return [file for _, _, _, file in self.calls if file.is_file()]
 
     @cached_property
     def layers(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

@@ -73,9 +73,11 @@ def check_kind(look: Inspection, node: Node, kind: StepKind) -> None:
     if kind.lists == "branches":
         _branches(look, value, path)
         return
-    if kind.lists == "cases" and isinstance(value, list):
-        _conditions(look, value, path)
-        return
+    if kind.lists == "cases":
+        _switch(look, node, path)
+        if isinstance(value, list):
+            _conditions(look, value, path)
+            return
     if kind.whole:
         if not isinstance(value, dict):
             look.at_value(path, f"`{kind.name}` must be a map of values, this is {said(value)}", "wrong-type",
@@ -99,6 +101,24 @@ def _branches(look: Inspection, value: Any, path: Path) -> None:
             hint = "a name begins with a small letter; then small letters, digits and _ (64 at most)"
             look.at_key((*path, name), f"`{name}` cannot be the name of a branch", "bad-id", hint)
         step_list(look, steps, (*path, name), str(name))
+
+
+def _switch(look: Inspection, node: Node, path: Path) -> None:
+    """`switch` and the keys beside it."""
+    data = node.data
+    written, cases = data["switch"], data.get("cases")
+    if isinstance(written, list) and "cases" in data:
+        message = "`cases` belongs to a `switch` by a value, and this `switch` is a list of conditions"
+        look.at_key((*node.path, "cases"), message, "two-kinds", "keep one of them: the list, or: switch: inputs.kind with `cases`")
+    elif not isinstance(written, (list, dict)) and "cases" not in data and "cases" not in node.meant and written is not None:
+        hint = f"add: cases: {{invoice: [...], letter: [...]}}, or write conditions: switch:\n        {_CASE}"
+        look.at_key(path, "this `switch` has no `cases`", "missing-key", hint)
+    if "if" in data and "else" in data:
+        message = "`else` could belong to the `if` or to the `switch` of this step"
+        lines = ["put the `switch` with its `else` into a `do`:", f"        - if: {flow(data['if'])}", "          do:",
+                 "            - switch: ...", "              else: ..."]  # fmt: skip
+        hint = "\n".join(lines)
+        look.at_key((*node.path, "else"), message, "ambiguous-else", hint)
 
 
 def _conditions(look: Inspection, value: list[Any], path: Path) -> None:

@@ -47,7 +47,7 @@ def unknown_top_key(look: Inspection, key: Any, value: Any, data: Mapping[str, A
     near = nearest(text, TOP)
     if text in FOREIGN_TOP and near is None:
         ours = FOREIGN_TOP[text]
-        look.at_key(path, f"unknown key `{text}`", "foreign-word", f"aiflow says: {ours}: {flow(value)}")
+        look.at_key(path, f"unknown key `{text}`", "foreign-word", f"aiflow says: {_top_translated(text, ours, value)}")
         return ours
     if text in FOREIGN_TOP_SENTENCES and near is None:
         look.at_key(path, f"unknown key `{text}`", "foreign-word", FOREIGN_TOP_SENTENCES[text])
@@ -74,6 +74,8 @@ def unknown_step_key(look: Inspection, node: Node, key: Any, value: Any) -> str 
         look.at_key(path, f"unknown key `{text}`", "foreign-word", FOREIGN_SENTENCES[text])
         return ""
     ours = FOREIGN_STEP.get(text)
+    if text == "delay" and "until" in node.data:
+        ours = "every"
     if (
         ours is not None
         and ours not in node.data
@@ -115,8 +117,12 @@ def say_misfit(
     name = key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in misfit.path)
     full = f"`{name}`" + (f" of `{of}`" if of else "")
     if misfit.what == "unknown":
+        ours = FOREIGN_OPTIONS.get(key, {}).get(misfit.name)
         hint = did_you_mean(misfit.name, misfit.known, f"it takes: {listed(map(str, misfit.known))}")
-        look.at_key(path, f"unknown key `{misfit.name}` in `{key}`", "unknown-key", hint)
+        if ours is not None and (nearest(misfit.name, misfit.known) in (None, ours) or misfit.name not in ours):
+            hint = f"aiflow says: {ours}: {flow(value)}"
+        where = f"a trigger of `{key}`" if key == "triggers" else f"`{key}`"
+        look.at_key(path, f"unknown key `{misfit.name}` in {where}", "unknown-key", hint)
         look.wrong.add(path)
         return
     if misfit.what == "missing":
@@ -133,7 +139,9 @@ def say_misfit(
         return
     if misfit.what == "pattern" and isinstance(value, str) and " such as " in wants:
         message = f"{full} must look like `{wants.partition(' such as ')[2]}`, not `{value}`"
-        hint = f"write: {key}: {word.write}" if word.write else ""
+        hint = f"write: {key}: {word.write}" if word.write and whole else ""
+        if misfit.path and misfit.path[-1] == "webhook":
+            hint = f"write: webhook: /{value.strip('/')}"
         if key == "python":
             hint = f"write: python: {_module_and_function(value, look.settings.root)}"
         look.at_value(path, message, "wrong-type", hint)
@@ -162,6 +170,24 @@ def _remedy(path: Path, misfit: Misfit, word: Word, value: Any) -> str:
     return f"write: {key}: {word.write}" if word.write and not misfit.path else ""
 
 
+def _top_translated(text: str, ours: str, value: Any) -> str:
+    """A key at the top in our words."""
+    match ours:
+        case "triggers" if text in ("schedule", "cron"):
+            return f"triggers: [{{cron: {flow(value)}}}]" if isinstance(value, str) else "triggers: [{cron: ...}]"
+        case "triggers" if isinstance(value, str):
+            return f"triggers: [{{event: {flow(value)}}}]"
+        case "triggers" if isinstance(value, dict):
+            return f"triggers: [{flow(value)}]"
+        case "defaults" if text in ("retries", "retry"):
+            return f"defaults: {{retry: {flow(value)}}}"
+        case "defaults":
+            return f"defaults: {{llm: {{model: {flow(value)}}}}}"
+        case "timeout" if isinstance(value, (int, float)):
+            return f"timeout: {value}{'m' if text == 'timeout-minutes' else 's'}"
+    return f"{ours}: {flow(value)}"
+
+
 def _translated(text: str, ours: str, value: Any) -> str:
     """The key in our words, with the value where it can stay as it is."""
     match text:
@@ -178,10 +204,16 @@ def _translated(text: str, ours: str, value: Any) -> str:
             return f"retry: {more}  (further attempts after the first)"
     if ours in ("id", "as") and isinstance(value, str):
         return f"{ours}: {value}"
+    if ours == "switch":
+        return "switch: [{if: ..., do: [...]}, ...], or switch: inputs.kind with `cases` beside it"
+    if ours == "parallel":
+        return "parallel: {left: [...], right: [...]}"
+    if ours == "wait_for" and not isinstance(value, (str, list)):
+        return "wait_for: NAME, with match: event.data.id == ... beside it"
     if ours in MODIFIERS:
         if ours in ("on_error", "retry") and isinstance(value, (dict, bool)):
             return f"{ours}: {MODIFIERS[ours].write}"
-        bare = ours in ("if", "each") and isinstance(value, str)
+        bare = ours in ("if", "each", "until", "match") and isinstance(value, str)
         return f"{ours}: {_without_braces(value) if bare else flow(value)}"
     return f"{ours}: {flow(value)}"
 

@@ -28,7 +28,7 @@ _ORDER = {"gt": ">", "gteq": ">=", "lt": "<", "lteq": "<="}
 def check(look: Inspection) -> None:
     """All faults of types, as far as types are known."""
     for site in look.sites:
-        if site.tree is None:
+        if site.tree is None or look.is_wrong(site.path):
             continue
         before = len(look.problems)
         for reference in site.references:
