@@ -14,21 +14,30 @@ def check(look: Inspection) -> None:
     """All faults of `call`. Those of the called files are found when these are checked, once."""
     if look.workflows is None:
         return
-    for node, path, written, file in look.calls:
+    for node, path, written, file in list(look.calls):
         if look.is_wrong(path):
             continue
-        if not file.is_file():
+        if file.suffix not in (".yaml", ".yml"):
+            message = f"`call` names the file of a workflow, and {written} is none"
+            hint = f"for a prompt write: llm: {written}" if file.suffix == ".md" else "write for example: call: write_draft.yaml"
+            look.at_value(path, message, "wrong-type", hint)
+            look.calls.remove((node, path, written, file))
+        elif not file.is_file():
             say_missing(look, path, written, file, "workflows")
-            continue
-        other = look.workflows.read(file).look
-        if _circle(look, node, path, written, file) or other is None or not other.data:
-            continue
-        handed_over(
-            look, node, Wants(written, "call-input", other.definitions.inputs, f"declare it in {written}", always_whole=True)
-        )
+        elif not _circle(look, path, written, file):
+            _inputs(look, node, written, file)
 
 
-def _circle(look: Inspection, node: Node, path: Path, written: str, file: FilePath) -> bool:
+def _inputs(look: Inspection, node: Node, written: str, file: FilePath) -> None:
+    """`with` against the inputs of the called workflow."""
+    assert look.workflows is not None
+    other = look.workflows.read(file).look
+    if other is not None and other.data:
+        inputs = other.definitions.inputs
+        handed_over(look, node, Wants(written, "call-input", inputs, f"declare it in {written}", always_whole=True))
+
+
+def _circle(look: Inspection, path: Path, written: str, file: FilePath) -> bool:
     """Report a call by which the workflow comes back to itself."""
     home = look.file.resolve()
     way = _way_back(look, file, home)

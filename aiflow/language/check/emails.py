@@ -11,11 +11,13 @@ from aiflow.language.check._inspection import Inspection
 from aiflow.language.check._paths import say_missing
 from aiflow.language.check._words import flow
 from aiflow.language.config import kind_defaults, long_form
+from aiflow.language.foreign import FOREIGN_OPTIONS
 from aiflow.language.prompts import Prompt
 from aiflow.language.tree import Node, Path
 
 _BODIES = ("template", "text", "html")
 _RECIPIENTS = ("to", "cc", "bcc")
+_MEANT = FOREIGN_OPTIONS["email"]
 
 
 def check(look: Inspection) -> None:
@@ -35,10 +37,11 @@ def _email(look: Inspection, node: Node) -> None:
     letter = _template(look, node, written, path) if "template" in written else None
     if letter is None and "template" in written:
         return
-    if not _body(look, written, config, path):
+    known = node.kind.schema["properties"]
+    if not _body(look, written, config, path) or any(key not in known for key in written):
         return
     said: Mapping[str, Any] = letter.options if letter is not None else {}
-    given = {key: one for key, one in {**said, **config}.items() if one is not None} | dict.fromkeys(_mistyped(look, written))
+    given = {key: one for key, one in {**said, **config}.items() if one is not None}
     where = f"in the front matter of {written['template']}" if letter is not None else "to it"
     if not any(key in given for key in _RECIPIENTS):
         hint = f'add {where}: to: ..., or for all: defaults: {{email: {{to: "{{{{ inputs.email }}}}"}}}}'
@@ -47,20 +50,13 @@ def _email(look: Inspection, node: Node) -> None:
         look.at_key(path, "this email has no `subject`", "missing-key", f"add {where}: subject: ...")
 
 
-def _mistyped(look: Inspection, written: Mapping[str, Any]) -> list[str]:
-    """Options that unknown ones probably stand for."""
-    from aiflow.language.check._words import nearest
-
-    return [near for key in written if (near := nearest(str(key), ("to", "subject", "cc", "bcc"))) and near != key]
-
-
 def _body(look: Inspection, written: Mapping[str, Any], config: Mapping[str, Any], path: Path) -> bool:
     present = [word for word in _BODIES if word in written]
     if "template" in present and len(present) > 1:
         message = f"`email` takes a template, or `text` and `html`; this has `template` and `{present[1]}`"
         look.at_key((*path, present[1]), message, "wrong-type", "keep one of them")
         return False
-    if not present and not any(word in config for word in _BODIES):
+    if not present and not any(word in config for word in _BODIES) and not any(key in _MEANT for key in written):
         look.at_key(path, "`email` needs `template`, `text` or `html`", "missing-key", "add: text: ...")
         return False
     return True

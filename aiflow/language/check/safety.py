@@ -108,6 +108,8 @@ def _fixed(look: Inspection, node: Node) -> None:
 
 def _may_see_secrets(site: Site) -> bool:
     node = site.node
+    if site.role == "triggers":
+        return site.word == "secret"
     if node is None or node.kind is None:
         return site.role == "defaults" and len(site.path) > 1 and site.path[1] in _OPEN_KINDS
     if site.role == "config":
@@ -127,7 +129,7 @@ def _is_secret(look: Inspection, reference: Reference) -> bool:
 def _stored(look: Inspection, site: Site, reference: Reference) -> None:
     written = path_text(reference.root, reference.path)
     message = f"`{written}` is secret, and here it would be stored with the run"
-    hint = "secrets may go only into `http`, and into `with` of `python` and `shell`"
+    hint = "secrets may go only into `http`, `email` and the `secret` of a trigger, and into `with` of `python` and `shell`"
     look.at_offset(site.path, reference.offset, message, "secret-stored", hint, length=len(written))
 
 
