@@ -10,7 +10,7 @@ import pytest
 
 from aiflow.language.check._fit import misfits, wants_of
 from aiflow.language.check._words import flow, nearest, path_text
-from aiflow.language.check.python import describe, read_module
+from aiflow.language.check._python_source import describe, read_module
 from aiflow.language.workflow import check_workflow, load_workflow
 from aiflow.settings import ModelSpec, Settings
 

@@ -13,6 +13,7 @@ from aiflow.language.tree import Node, Path, Tree
 from aiflow.settings import Settings
 
 if TYPE_CHECKING:
+    from aiflow.language.check._python_source import Module
     from aiflow.language.check._sites import Site
     from aiflow.language.check._typing import Types
     from aiflow.language.definitions import Definitions
@@ -33,6 +34,7 @@ class Inspection:
         workflows: the other files of the project, for `call`; None when there are none to look at.
         problems: found so far, also those of prompts.
         wrong: paths of values that a check has refused; other checks leave them and what is below alone.
+        said: places in texts (path, offset) of which a fault was said.
     """
 
     doc: Document
@@ -43,6 +45,7 @@ class Inspection:
     workflows: Workflows | None = None
     problems: list[Problem] = field(default_factory=list)
     wrong: set[Path] = field(default_factory=set)
+    said: set[tuple[Path, int]] = field(default_factory=set)
 
     @property
     def data(self) -> dict[str, Any]:
@@ -86,6 +89,19 @@ class Inspection:
         return {site.path: site for site in self.sites}
 
     @cached_property
+    def modules(self) -> dict[str, Module | FilePath | SyntaxError | None]:
+        """Python modules that were read, by name."""
+        return {}
+
+    def module_at(self, name: str) -> Module | FilePath | SyntaxError | None:
+        """A Python module by its dotted name, see `read_module`."""
+        from aiflow.language.check._python_source import read_module
+
+        if name not in self.modules:
+            self.modules[name] = read_module(self.settings.root, name)
+        return self.modules[name]
+
+    @cached_property
     def types(self) -> Types:
         """What is known of the types of inputs and outputs."""
         from aiflow.language.check._typing import Types
@@ -110,6 +126,8 @@ class Inspection:
     ) -> None:
         """A problem inside a text of the document."""
         self._add(self.doc.column_in(path, offset), message, code, hint, severity, length)
+        if severity == "error":
+            self.said.add((path, offset))
 
     def line_of(self, path: Path, *, key: bool = True) -> int:
         """The line of a key or value, from 1."""

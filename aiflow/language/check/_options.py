@@ -106,7 +106,7 @@ def _branches(look: Inspection, value: Any, path: Path) -> None:
 def _switch(look: Inspection, node: Node, path: Path) -> None:
     """`switch` and the keys beside it."""
     data = node.data
-    written, cases = data["switch"], data.get("cases")
+    written = data["switch"]
     if isinstance(written, list) and "cases" in data:
         message = "`cases` belongs to a `switch` by a value, and this `switch` is a list of conditions"
         look.at_key((*node.path, "cases"), message, "two-kinds", "keep one of them: the list, or: switch: inputs.kind with `cases`")

@@ -12,6 +12,7 @@ from aiflow.language.check._reach import Reach, reach
 from aiflow.language.check._schemas import NoField
 from aiflow.language.check._sites import Site, parse_site
 from aiflow.language.check._words import path_text
+from aiflow.language.check.switches import covers_all
 from aiflow.language.references import Reference
 from aiflow.language.syntax import ExpressionSyntaxError
 from aiflow.language.tree import Node
@@ -26,12 +27,15 @@ def check(look: Inspection) -> None:
     guards = _Guards(look)
     for site in look.sites:
         for reference in site.references:
-            if reference.guarded:
+            if reference.guarded or (site.path, reference.offset) in look.said:
                 continue
             if reference.root == "steps" and len(reference.path) > 1 and reference.path[1] == "output":
                 _step(look, site, reference, guards)
+                _winner(look, site, reference, guards)
             elif reference.root == "inputs" and reference.in_text and len(reference.path) == 1:
                 _optional_input(look, site, reference, guards)
+            elif reference.root == "previous" and reference.path:
+                _previous(look, site, reference, guards)
 
 
 def _step(look: Inspection, site: Site, reference: Reference, guards: _Guards) -> None:
@@ -65,6 +69,9 @@ def _reason(look: Inspection, target: Node, found: Reach) -> str | None:
     data = target.data
     if _conditional(target) and "else" not in data:
         return f"{name} may be skipped (its `if` on line {look.line_of((*target.path, 'if'))})"
+    if target.kind is not None and target.kind.lists == "cases" and not target.repeats and not covers_all(look, target):
+        line = look.line_of((*target.path, "switch"))
+        return f"{name} may have no case (its `switch` on line {line} has no `else`)"
     if not target.repeats:
         for word, what in (("on_error", "may fail"), ("on_timeout", "may time out")):
             if data.get(word) == "continue":
@@ -75,7 +82,7 @@ def _reason(look: Inspection, target: Node, found: Reach) -> str | None:
             return f"{name} runs only in the `{inner.role}` of the step on line {line}"
         if inner.role == "branch" and outer.kind is not None and outer.kind.lists == "cases":
             return f"{name} runs only in the case `{inner.branch}` of the `switch` on line {line}"
-        if inner.role == "branch" and outer.data.get("join") == "first":
+        if inner.role == "branch" and outer.kind is not None and outer.data.get("join") == "first" and len(outer.branches) > 1:
             return f"{name} may have been cancelled (its branch of the `parallel` on line {line})"
         if inner.role == "else":
             return f"{name} runs only in the `else` of the step on line {line}"
@@ -85,6 +92,38 @@ def _reason(look: Inspection, target: Node, found: Reach) -> str | None:
             line = look.line_of((*outer.path, "on_error"))
             return f"{name} may not have run (the `on_error` around it, on line {line})"
     return None
+
+
+def _winner(look: Inspection, site: Site, reference: Reference, guards: _Guards) -> None:
+    """A branch of a `parallel` of which only the first has an output."""
+    target = look.tree.by_id.get(str(reference.path[0]))
+    if target is None or target.data.get("join") != "first" or len(target.branches) < 2 or len(reference.path) < 3:
+        return
+    name = reference.path[2]
+    if name not in target.branches or "output" in target.data or target.repeats:
+        return
+    if reach(target, site.node, site.role).code or facts.covered(("steps", reference.path), guards.at(site)):
+        return
+    line = look.line_of((*target.path, "join"))
+    written = path_text("steps", reference.path)
+    message = f"only the branch that won is in the output of `{target.id}` (its `join: first` on line {line}), so `{name}` may be missing"
+    hint = f"write: {written} | default({_instead(look, site, reference)}); whichever won: (steps.{target.id}.output | items | first)[1]"
+    look.at_offset(site.path, reference.offset, message, "skipped-step", hint, length=len(written))
+
+
+def _previous(look: Inspection, site: Site, reference: Reference, guards: _Guards) -> None:
+    """A field of `previous`, which is null the first time."""
+    owner = site.scope.get("previous")
+    if owner is None or facts.covered(("previous", reference.path), guards.at(site)):
+        return
+    around = [site.node, *site.node.ancestors()] if site.node is not None else []
+    conditions = [one.data.get("if") for one in around[: around.index(owner)] if one is not owner] if owner in around else []
+    if any(one.root == "index" for one in site.references) or any("index" in str(one) for one in conditions):
+        return
+    written = path_text("previous", reference.path)
+    message = f"`previous` is null {'for the first item' if owner.has_each else 'in the first pass'}, and then has no `{reference.path[0]}`"
+    hint = f"write: {written} | default({_instead(look, site, reference)})"
+    look.at_offset(site.path, reference.offset, message, "skipped-step", hint, length=len(written))
 
 
 def _conditional(node: Node) -> bool:
@@ -120,7 +159,8 @@ class _Guards:
             known = self._earlier(node)
             parent = node.parent
             if parent is not None:
-                known |= self._inherited(parent) | _when(parent.data.get("if"), node.role != "else")
+                known |= self._inherited(parent) | _when(parent.data.get("if"), node.role != "else" or parent.else_in_body)
+                known |= _of_case(parent, node)
             self._around[node] = known
         return self._around[node]
 
@@ -132,6 +172,21 @@ class _Guards:
                 self._before[one] = known
                 known |= _ensures(one)
         return self._before[node]
+
+
+def _of_case(switch: Node, node: Node) -> Known:
+    """What is known inside a case of a `switch`, or in its `else`."""
+    if switch.kind is None or switch.kind.lists != "cases" or node.role not in ("branch", "else"):
+        return frozenset()
+    written = switch.data["switch"]
+    if isinstance(written, list):
+        conditions = [case.get("if", True) if isinstance(case, dict) else True for case in written]
+        number = int(node.branch) - 1 if node.role == "branch" else len(conditions)
+        known: Known = frozenset().union(*(_when(one, False) for one in conditions[:number]))
+        return known | (_when(conditions[number], True) if number < len(conditions) else frozenset())
+    if node.role == "branch" and isinstance(written, str) and node.branch not in ("null", "none"):
+        return _when(f"({written}) == '{node.branch}'", True) if "'" not in node.branch and "\\" not in node.branch else frozenset()
+    return frozenset()
 
 
 def _ensures(node: Node) -> Known:

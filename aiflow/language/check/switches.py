@@ -8,6 +8,7 @@ from typing import Any
 from aiflow.language.check import _schemas as schemas
 from aiflow.language.check._inspection import Inspection
 from aiflow.language.check._words import listed, nearest
+from aiflow.language.check.types import OTHER_STATUS
 from aiflow.language.tree import Node, Path, case_text
 
 _OTHERS = frozenset({"else", "default", "_", "*"})
@@ -99,7 +100,8 @@ def _known(look: Inspection, node: Node, cases: Mapping[Any, Any], values: list[
     for key in cases:
         name = case_text(key)
         if name not in values and name not in _OTHERS:
-            near = nearest(name, missing) or nearest(name, values)
+            near = OTHER_STATUS.get(name) if "outcome_unknown" in values else None
+            near = near or nearest(name, missing) or nearest(name, values)
             message = f"{text} is one of {listed(values)}; never `{name}`"
             look.at_key((*node.path, "cases", key), message, "never-equal", f"did you mean `{near}`?" if near else "remove it")
             missing = [value for value in missing if value != near]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import nodes
@@ -10,6 +10,7 @@ from jinja2 import nodes
 from aiflow.language.check._fit import has_template
 from aiflow.language.check._handed import check_value
 from aiflow.language.check._inspection import Inspection
+from aiflow.language.check._schemas import OWN_EVENTS
 from aiflow.language.check._sites import Site
 from aiflow.language.check._words import flow, listed, nearest, path_text, reference_text
 from aiflow.language.config import long_form
@@ -25,11 +26,6 @@ _DOES = {
     "method": "`method` is that of a `webhook`",
     "secret": "`secret` signs the requests of a `webhook`",
 }
-OWN_EVENTS = (
-    "email.delivered", "email.opened", "email.clicked", "email.bounced", "email.complained", "run.ok", "run.failed",
-    "run.cancelled",
-)  # fmt: skip
-"""Events that aiflow sends by itself."""
 _OTHER_NAMES = {
     "email.open": "email.opened", "email.click": "email.clicked", "email.bounce": "email.bounced", "run.success": "run.ok",
     "run.succeeded": "run.ok", "run.completed": "run.ok", "run.done": "run.ok", "run.error": "run.failed",
@@ -177,14 +173,3 @@ def _compare_hint(references: list[Reference]) -> str:
         if keys:
             return f"compare a field of it: event.data.{keys[-1]} == {path_text(reference.root, reference.path)}"
     return "compare a field of it: event.data.id == inputs.id"
-
-
-def events_of(look: Inspection, path: Path) -> Iterator[str]:
-    """Names of the events that the `event` of an expression may be, by the path of the expression."""
-    given: Any = None
-    if path[0] in ("triggers", "cancel_on"):
-        one = look.data[str(path[0])][path[1]]
-        given = one.get("event") if isinstance(one, dict) else None
-    for name in given if isinstance(given, list) else [given]:
-        if isinstance(name, str):
-            yield name

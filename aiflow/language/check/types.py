@@ -17,11 +17,13 @@ from aiflow.language.references import Reference
 from aiflow.language.syntax import offset_of, start_of
 
 _NUMBERS = ("integer", "number")
-_OTHER_STATUS = {
+OTHER_STATUS = {
     "success": "ok", "succeeded": "ok", "completed": "ok", "complete": "ok", "done": "ok", "error": "failed", "failure": "failed",
     "timeout": "timed_out", "canceled": "cancelled",
 }  # fmt: skip
 """What other tools call the status of a step."""
+_HOLDERS = ("data", "body")
+"""Fields in which the fields of others are: of an event, of an answer."""
 _ORDER = {"gt": ">", "gteq": ">=", "lt": "<", "lteq": "<="}
 
 
@@ -57,8 +59,10 @@ def _no_field(look: Inspection, site: Site, reference: Reference, found: NoField
     here = _called(reference, found.at)
     length = len(path_text(reference.root, path))
     if found.fields is not None:
-        near = nearest(str(key), found.fields) or found.fields[0]
-        fixed = path_text(reference.root, (*path[: found.at], near, *path[found.at + 1 :]))
+        near = nearest(str(key), found.fields)
+        holder = next((one for one in _HOLDERS if one in found.fields), None) if near is None else None
+        more = (holder, *path[found.at :]) if holder else (near or found.fields[0], *path[found.at + 1 :])
+        fixed = path_text(reference.root, (*path[: found.at], *more))
         message = f"{here} has the fields {listed(found.fields)}; not `{key}`"
         hint = f"did you mean {fixed}?"
     elif kind(found.found) == "array":
@@ -163,7 +167,7 @@ def _in_list(look: Inspection, site: Site, node: nodes.Compare, left: nodes.Expr
 
 def _never(look: Inspection, site: Site, left: nodes.Expr, right: nodes.Const, values: list[Any], sign: str) -> None:
     shown = _shown(right)
-    near = _OTHER_STATUS.get(str(right.value)) if "outcome_unknown" in values else None
+    near = OTHER_STATUS.get(str(right.value)) if "outcome_unknown" in values else None
     near = near or nearest(right.value, [one for one in values if isinstance(one, str)]) if isinstance(right.value, str) else None
     always = "never" if sign == "eq" else "always something else than"
     message = f"{_expression(left)} is one of {listed(map(str, values))}; {always} {shown}"
