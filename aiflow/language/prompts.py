@@ -157,7 +157,7 @@ def _parse(path: str, sha256: str, text: str, partials: tuple[tuple[str, str], .
     partial_problems = check_partials(path, known)
     problems.extend(partial_problems)
     if not messages and not problems:
-        hint = "write below the front matter what the model is to do" if form is PROMPT else "write the letter below the front matter"
+        hint = f"write below the front matter {'what the model is to do' if form is PROMPT else 'what the letter says'}"
         problems.append(places.problem(Fault(front.body, front.body, f"this {noun} has no text", "empty-file", hint), path))
     if not partial_problems:
         problems.extend(check_messages(path, places, front, [*_envelope(text, front, form), *messages], known, noun))

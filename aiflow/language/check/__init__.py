@@ -23,8 +23,8 @@ from aiflow.language.check import (
 from aiflow.language.check._inspection import Inspection
 
 FAMILIES = (
-    shape, ids, emails, files, calls, time, expressions, references, triggers, types, switches, skipped, dead_code, python, safety,
-    models,
+    shape, ids, emails, files, calls, time, expressions, references, triggers, types, switches, skipped, dead_code, python,
+    safety, models,
 )  # fmt: skip
 """In this order: what a family refuses, later ones leave alone."""
 

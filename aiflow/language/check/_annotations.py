@@ -71,8 +71,8 @@ class Annotations:
             same = len(inner) == 1 or isinstance(inner[-1], ast.Constant) and inner[-1].value is ...
             return {"type": "array", "items": (self._type(inner[0], depth + 1, result=result) if same else None) or {}}
         if name in _MAPS:
-            values = self._type(inner[1], depth + 1, result=result) if len(inner) == 2 else None
-            return {"type": "object", **({"additionalProperties": values} if values else {})}
+            further = self._type(inner[1], depth + 1, result=result) if len(inner) == 2 else None
+            return {"type": "object", **({"additionalProperties": further} if further else {})}
         return None
 
     def _one_of(self, parts: list[ast.expr], depth: int, *, result: bool) -> Type:
@@ -83,7 +83,7 @@ class Annotations:
 
     def _class(self, node: ast.ClassDef, depth: int, *, result: bool) -> Type:
         """A typed dict, or for results a dataclass, by its fields."""
-        bases = [one.id if isinstance(one, ast.Name) else one.attr if isinstance(one, ast.Attribute) else "" for one in node.bases]
+        bases = [_name(one) for one in node.bases]
         typed = "TypedDict" in bases
         if not typed and not (result and not bases and any(_is_dataclass(one) for one in node.decorator_list)):
             return None
@@ -95,6 +95,9 @@ class Annotations:
         return {"type": "object", "properties": fields, **({"additionalProperties": False} if closed else {})}
 
 
+def _name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
 def _is_dataclass(node: ast.expr) -> bool:
-    called = node.func if isinstance(node, ast.Call) else node
-    return (called.id if isinstance(called, ast.Name) else called.attr if isinstance(called, ast.Attribute) else "") == "dataclass"
+    return _name(node.func if isinstance(node, ast.Call) else node) == "dataclass"

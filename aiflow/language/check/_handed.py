@@ -16,6 +16,7 @@ _WORDS = {
     "string": "a text", "integer": "an integer", "number": "a number", "boolean": "true or false", "array": "a list",
     "object": "a map",
 }  # fmt: skip
+_TO_TEXT = {"array": "join", "object": "json"}
 _COUNTED = "zero one two three four five six seven eight nine ten eleven twelve".split()
 
 
@@ -157,7 +158,7 @@ def _convert(wanted: str, found: str, whole: bool) -> str:
     if not whole:
         return "a text with braces in it is a text; to keep the type write one {{ }} and nothing else"
     if wanted == "string":
-        return f"write it as text, for example with the filter {'join' if found == 'array' else 'json' if found == 'object' else 'string'}"
+        return f"write it as text, for example with the filter {_TO_TEXT.get(found, 'string')}"
     if wanted in ("integer", "number") and found == "string":
         return f"if it holds a number, use the filter {'int' if wanted == 'integer' else 'float'}"
     if wanted in ("integer", "number") and found == "array":

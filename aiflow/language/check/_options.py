@@ -109,7 +109,8 @@ def _switch(look: Inspection, node: Node, path: Path) -> None:
     written = data["switch"]
     if isinstance(written, list) and "cases" in data:
         message = "`cases` belongs to a `switch` by a value, and this `switch` is a list of conditions"
-        look.at_key((*node.path, "cases"), message, "two-kinds", "keep one of them: the list, or: switch: inputs.kind with `cases`")
+        hint = "keep one of them: the list, or `switch: inputs.kind` with `cases`"
+        look.at_key((*node.path, "cases"), message, "two-kinds", hint)
     elif not isinstance(written, (list, dict)) and "cases" not in data and "cases" not in node.meant and written is not None:
         hint = f"add: cases: {{invoice: [...], letter: [...]}}, or write conditions: switch:\n        {_CASE}"
         look.at_key(path, "this `switch` has no `cases`", "missing-key", hint)

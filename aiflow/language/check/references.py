@@ -113,8 +113,16 @@ def _input(look: Inspection, site: Site, reference: Reference) -> None:
     elif names:
         hint = f"the inputs are: {listed(names)}"
     else:
-        hint = f"declare it at the top: inputs: {{{name}: string}}"
+        hint = f"declare it at the top: inputs: {{{_declaration(site, name)}}}"
     _say(look, site, reference, f"there is no input `{name}`", "unknown-input", hint)
+
+
+def _declaration(site: Site, name: str) -> str:
+    """How an input is probably declared, by its use."""
+    alone = site.text.strip() == f"inputs.{name}"
+    if site.role == "each":
+        return f"{name}(array): string"
+    return f"{name}: boolean" if alone and site.role in ("if", "until") else f"{name}: string"
 
 
 def _name(look: Inspection, site: Site, reference: Reference) -> None:

@@ -105,7 +105,7 @@ def _step(look: Inspection, node: Node) -> None:
 
 
 def _both_loops(look: Inspection, node: Node) -> None:
-    second = next(key for key in reversed(node.data) if key in ("each", "until"))
+    second = [key for key in node.data if key in ("each", "until")][1]
     each, until = (flow(node.data[key]) for key in ("each", "until"))
     lines = [f"        - each: {each}", "          do:", f"            - until: {until}", "              do: [...]"]
     message = "`each` and `until` on one step: nobody can tell which is inside the other"

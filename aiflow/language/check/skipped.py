@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from aiflow.language import facts
 from aiflow.language.check import _schemas as schemas
@@ -48,11 +48,14 @@ def _step(look: Inspection, site: Site, reference: Reference, guards: _Guards) -
     found = reach(target, site.node, site.role)
     if found.code:
         return
-    reason = _reason(look, target, found)
+    reason, status = _reason(look, target, found)
     severity: Severity = "error" if field else "hint"
     if reason is None and found.perhaps and field:
         reason, severity = f"`{target.id}` may not have been reached when this runs", "hint"
-    if reason is None or facts.covered(("steps", reference.path), guards.at(site)) or _same_condition(target, site):
+    known = guards.at(site)
+    if reason is None or facts.covered(("steps", reference.path), known) or _same_condition(target, site):
+        return
+    if status and ("steps", (target.id, "not", status)) in known:
         return
     if not field and reason.startswith(f"`{target.id}` may not have"):
         return
@@ -63,19 +66,33 @@ def _step(look: Inspection, site: Site, reference: Reference, guards: _Guards) -
     look.at_offset(site.path, reference.offset, f"{reason}, {end}", code, f"write: {fixed}", severity, len(written))
 
 
-def _reason(look: Inspection, target: Node, found: Reach) -> str | None:
-    """Why the step may have no output, as the beginning of a sentence."""
-    name = f"`{target.id}`"
-    data = target.data
+def _reason(look: Inspection, target: Node, found: Reach) -> tuple[str | None, str]:
+    """Why the step may have no output, as the beginning of a sentence; its status then, if that is the only reason."""
+    own, around = _own_reasons(look, target), _reason_around(look, target, found)
+    if own and around is None:
+        return own[0][0], own[0][1] if len(own) == 1 else ""
+    return (own[0][0] if own else around), ""
+
+
+def _own_reasons(look: Inspection, target: Node) -> list[tuple[str, str]]:
+    """What the step itself says: a sentence, and its status when it has no output."""
+    name, data, reasons = f"`{target.id}`", target.data, []
     if _conditional(target) and "else" not in data:
-        return f"{name} may be skipped (its `if` on line {look.line_of((*target.path, 'if'))})"
-    if target.kind is not None and target.kind.lists == "cases" and not target.repeats and not covers_all(look, target):
+        reasons.append((f"{name} may be skipped (its `if` on line {look.line_of((*target.path, 'if'))})", "skipped"))
+    if target.repeats:
+        return reasons
+    if target.kind is not None and target.kind.lists == "cases" and not covers_all(look, target):
         line = look.line_of((*target.path, "switch"))
-        return f"{name} may have no case (its `switch` on line {line} has no `else`)"
-    if not target.repeats:
-        for word, what in (("on_error", "may fail"), ("on_timeout", "may time out")):
-            if data.get(word) == "continue":
-                return f"{name} {what} (its `{word}: continue` on line {look.line_of((*target.path, word))})"
+        reasons.append((f"{name} may have no case (its `switch` on line {line} has no `else`)", ""))
+    for word, what, status in (("on_error", "may fail", "failed"), ("on_timeout", "may time out", "timed_out")):
+        if data.get(word) == "continue":
+            reasons.append((f"{name} {what} (its `{word}: continue` on line {look.line_of((*target.path, word))})", status))
+    return reasons
+
+
+def _reason_around(look: Inspection, target: Node, found: Reach) -> str | None:
+    """What the steps around it say."""
+    name = f"`{target.id}`"
     for inner, outer in zip(found.between, found.between[1:], strict=False):
         line = look.line_of(outer.path)
         if inner.role in ("on_error", "on_timeout"):
@@ -106,8 +123,10 @@ def _winner(look: Inspection, site: Site, reference: Reference, guards: _Guards)
         return
     line = look.line_of((*target.path, "join"))
     written = path_text("steps", reference.path)
-    message = f"only the branch that won is in the output of `{target.id}` (its `join: first` on line {line}), so `{name}` may be missing"
-    hint = f"write: {written} | default({_instead(look, site, reference)}); whichever won: (steps.{target.id}.output | items | first)[1]"
+    won = f"only the branch that won is in the output of `{target.id}`"
+    message = f"{won} (its `join: first` on line {line}), so `{name}` may be missing"
+    fixed = f"{written} | default({_instead(look, site, reference)})"
+    hint = f"write: {fixed}; whichever won: (steps.{target.id}.output | items | first)[1]"
     look.at_offset(site.path, reference.offset, message, "skipped-step", hint, length=len(written))
 
 
@@ -121,7 +140,8 @@ def _previous(look: Inspection, site: Site, reference: Reference, guards: _Guard
     if any(one.root == "index" for one in site.references) or any("index" in str(one) for one in conditions):
         return
     written = path_text("previous", reference.path)
-    message = f"`previous` is null {'for the first item' if owner.has_each else 'in the first pass'}, and then has no `{reference.path[0]}`"
+    first = "for the first item" if owner.has_each else "in the first pass"
+    message = f"`previous` is null {first}, and then has no `{reference.path[0]}`"
     hint = f"write: {written} | default({_instead(look, site, reference)})"
     look.at_offset(site.path, reference.offset, message, "skipped-step", hint, length=len(written))
 
@@ -152,7 +172,13 @@ class _Guards:
         if node is None:
             return self._at_end
         known = self._inherited(node)
-        return known if site.role == "if" else known | _when(node.data.get("if"), True)
+        if site.role == "if":
+            return known
+        known |= _when(node.data.get("if"), True)
+        cases = node.data.get("switch")
+        if isinstance(cases, list) and site.path[len(node.path) : -2] == ("switch",):
+            known |= _none_of(cases[: int(site.path[-2])])
+        return known
 
     def _inherited(self, node: Node) -> Known:
         if node not in self._around:
@@ -180,13 +206,18 @@ def _of_case(switch: Node, node: Node) -> Known:
         return frozenset()
     written = switch.data["switch"]
     if isinstance(written, list):
-        conditions = [case.get("if", True) if isinstance(case, dict) else True for case in written]
-        number = int(node.branch) - 1 if node.role == "branch" else len(conditions)
-        known: Known = frozenset().union(*(_when(one, False) for one in conditions[:number]))
-        return known | (_when(conditions[number], True) if number < len(conditions) else frozenset())
-    if node.role == "branch" and isinstance(written, str) and node.branch not in ("null", "none"):
-        return _when(f"({written}) == '{node.branch}'", True) if "'" not in node.branch and "\\" not in node.branch else frozenset()
-    return frozenset()
+        if node.role == "else":
+            return _none_of(written)
+        number = int(node.branch) - 1
+        case = written[number]
+        return _none_of(written[:number]) | _when(case.get("if") if isinstance(case, dict) else None, True)
+    plain = isinstance(written, str) and node.role == "branch" and node.branch.replace("_", "").replace(".", "").isalnum()
+    return _when(f"({written}) == '{node.branch}'", True) if plain and node.branch not in ("null", "none") else frozenset()
+
+
+def _none_of(cases: list[Any]) -> Known:
+    """What is known where no condition of these cases was true."""
+    return frozenset().union(*(_when(case.get("if"), False) for case in cases if isinstance(case, dict)))
 
 
 def _ensures(node: Node) -> Known:
