@@ -41,6 +41,9 @@ FOREIGN_STEP: Mapping[str, str] = {
 FOREIGN_SENTENCES: Mapping[str, str] = {
     "needs": "steps run from top to bottom; move this step below the ones it needs",
     "depends_on": "steps run from top to bottom; move this step below the ones it needs",
+    "depends": "steps run from top to bottom; move this step below the ones it needs",
+    "cron": "what starts a run stands at the top: triggers: [{cron: ...}]; to wait in a run: wait: {at: \"09:00\"}",
+    "schedule": "what starts a run stands at the top: triggers: [{cron: ...}]; to wait in a run: wait: {at: \"09:00\"}",
     "dependsOn": "steps run from top to bottom; move this step below the ones it needs",
     "depends-on": "steps run from top to bottom; move this step below the ones it needs",
     "after": "steps run from top to bottom; move this step below the ones it needs",
@@ -83,7 +86,8 @@ FOREIGN_TOP: Mapping[str, str] = {
     "max_active_runs": "concurrency", "maxConcurrency": "concurrency", "max_concurrency": "concurrency", "rate_limit": "throttle",
     "rateLimit": "throttle", "ensure": "finally", "on_exit": "finally", "onExit": "finally",
     "always": "finally", "on_failure": "on_error", "onError": "on_error", "catch": "on_error", "max_cost": "budget",
-    "timeout-minutes": "timeout", "timeout_seconds": "timeout", "model": "defaults",
+    "timeout-minutes": "timeout", "timeout_seconds": "timeout", "TimeoutSeconds": "timeout", "model": "defaults",
+    "States": "steps",
 }  # fmt: skip
 """Words of other languages at the top of a workflow and ours for them."""
 
@@ -102,6 +106,9 @@ FOREIGN_TOP_SENTENCES: Mapping[str, str] = {
     "catchup": "write it at the trigger: - {cron: ..., catch_up: true}",
     "timezone": "write it at the trigger: - {cron: ..., timezone: Europe/Paris}",
     "webhook": "write it at a trigger: triggers: [{webhook: /path}]",
+    "StartAt": "drop it: steps run from top to bottom",
+    "connections": "drop it: steps run from top to bottom and pass values by name, steps.ID.output",
+    "settings": "settings of the project stand in aiflow.yaml",
     "permissions": "drop it: a workflow has no permissions of its own",
     "on_success": "put the steps at the end of `steps`: they run when all before them succeeded",
     "metadata": "drop it: `name` and `description` stand at the top",

@@ -42,12 +42,12 @@ def _email(look: Inspection, node: Node) -> None:
         return
     said: Mapping[str, Any] = letter.options if letter is not None else {}
     given = {key: one for key, one in {**said, **config}.items() if one is not None}
-    where = f"in the front matter of {written['template']}" if letter is not None else "to it"
+    add = f"add to the front matter of {written['template']}" if letter is not None else "add"
     if not any(key in given for key in _RECIPIENTS):
-        hint = f'add {where}: to: ..., or for all: defaults: {{email: {{to: "{{{{ inputs.email }}}}"}}}}'
+        hint = f'{add}: to: ..., or for all: defaults: {{email: {{to: "{{{{ inputs.email }}}}"}}}}'
         look.at_key(path, "this email goes to nobody: there is no `to`", "missing-key", hint)
     elif "subject" not in given:
-        look.at_key(path, "this email has no `subject`", "missing-key", f"add {where}: subject: ...")
+        look.at_key(path, "this email has no `subject`", "missing-key", f"{add}: subject: ...")
 
 
 def _body(look: Inspection, written: Mapping[str, Any], config: Mapping[str, Any], path: Path) -> bool:

@@ -25,6 +25,8 @@ def check(look: Inspection) -> None:
     for node in look.tree.nodes:
         if node.kind is not None and node.kind.name == "llm":
             _llm(look, node)
+        elif node.kind is not None and node.kind.name == "approve":
+            _form(look, node)
     look.problems.extend(look.definitions.problems)
 
 
@@ -51,6 +53,15 @@ def _default_hint(schema: Mapping[str, Any], given: Any) -> str:
 def _pico_fault(look: Inspection, path: Path, fault: PicoschemaError) -> None:
     where = (*path, *fault.path)
     (look.at_key if fault.key else look.at_value)(where, fault.message, fault.code, fault.hint)
+
+
+def _form(look: Inspection, node: Node) -> None:
+    """The answers that a person is asked for."""
+    value = node.data["approve"]
+    path: Path = (*node.path, "approve", "form")
+    if isinstance(value, dict) and isinstance(value.get("form"), dict) and not look.is_wrong(path):
+        for fault in read_picoschema(value["form"])[1]:
+            _pico_fault(look, path, fault)
 
 
 def _llm(look: Inspection, node: Node) -> None:

@@ -25,6 +25,7 @@ _KEYS = (
     (re.compile(r"\beyJ[A-Za-z0-9_-]{15,}\.eyJ[A-Za-z0-9_-]{15,}\.[A-Za-z0-9_-]{10,}"), "a token (JWT)"),
     (re.compile(r"://[^/\s:@{}]+:[^/\s@{}]{3,}@"), "a password in a URL"),
 )
+_PATHS = {("email", "template"): "the path of an email", ("call", "workflow"): "the path of a workflow"}
 _OPEN_KINDS = ("http", "email")
 _OPEN_WITH = ("python", "shell")
 
@@ -102,8 +103,11 @@ def _fixed(look: Inspection, node: Node) -> None:
         if isinstance(given, str) and "{{" in given:
             path: Path = (*node.path, node.kind.name, option) if isinstance(value, dict) else (*node.path, node.kind.name)
             if not look.is_wrong(path):
-                message = f"`{option}` of `{node.kind.name}` cannot contain a template: it is checked before the run"
-                look.at_value(path, message, "fixed-option", "write it as it is")
+                what = _PATHS.get((node.kind.name, option), f"`{option}` of `{node.kind.name}`")
+                message = f"{what} cannot contain a template: it is checked before the run"
+                choose = "write the path as it is; choose between files with `switch`"
+                hint = choose if (node.kind.name, option) in _PATHS else "write it as it is"
+                look.at_value(path, message, "fixed-option", hint)
 
 
 def _may_see_secrets(site: Site) -> bool:

@@ -175,7 +175,8 @@ def _partners(look: Inspection, node: Node) -> None:
         if word.partner in node.meant or (key, node.kind.name if node.kind else "") in _OTHER_PARTNERS:
             continue
         has = "has none" if key == "else" else f"has no `{word.partner}`"
-        hint = _PARTNERS.get(word.partner) or f"add: each: inputs.{_plural(node)}"
+        waits = key == "on_timeout" and node.kind is not None and node.kind.name in ("wait_for", "approve")
+        hint = "add: timeout: 3d" if waits else _PARTNERS.get(word.partner) or f"add: each: inputs.{_plural(node)}"
         look.at_key((*node.path, key), f"{word.names}, and this step {has}", "needs-partner", hint)
 
 

@@ -34,6 +34,12 @@ _RATE_UNITS = {
     "d": "d",
     "day": "d",
 }
+_ZONES = {
+    "CEST": "Europe/Paris", "BST": "Europe/London", "PST": "America/Los_Angeles", "PDT": "America/Los_Angeles",
+    "MDT": "America/Denver", "CDT": "America/Chicago", "EDT": "America/New_York", "JST": "Asia/Tokyo", "AEST": "Australia/Sydney",
+    "Z": "UTC", "GMT+1": "Europe/Paris",
+}  # fmt: skip
+"""Short names of zones that are no IANA names, and a city where they hold."""
 _ISO = {"w": "P{}W", "d": "P{}D", "h": "PT{}H", "m": "PT{}M", "s": "PT{}S"}
 
 
@@ -154,7 +160,7 @@ def _zone(look: Inspection, path: Path, given: Any) -> None:
 
         zones = sorted(available_timezones())
         cities = {zone.rpartition("/")[2].lower(): zone for zone in reversed(zones)}
-        near = cities.get(given.strip().lower().replace(" ", "_")) or nearest(given, zones)
+        near = _ZONES.get(given.strip().upper()) or cities.get(given.strip().lower().replace(" ", "_")) or nearest(given, zones)
         hint = f"did you mean {near}?" if near else "write an IANA name such as Europe/Paris or UTC"
         look.at_value(path, f'"{given}" is not a time zone', "timezone", hint)
 

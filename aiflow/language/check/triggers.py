@@ -14,6 +14,7 @@ from aiflow.language.check._schemas import OWN_EVENTS
 from aiflow.language.check._sites import Site
 from aiflow.language.check._words import flow, listed, nearest, path_text, reference_text
 from aiflow.language.config import long_form
+from aiflow.language.foreign import FOREIGN_OPTIONS
 from aiflow.language.references import Reference
 from aiflow.language.syntax import start_of
 from aiflow.language.tree import Path
@@ -58,8 +59,9 @@ def check(look: Inspection) -> None:
 def _trigger(look: Inspection, trigger: Mapping[str, Any], path: Path) -> None:
     starts = [word for word in _STARTS if word in trigger]
     if not starts:
-        near = next((word for key in trigger if (word := nearest(str(key), _STARTS)) and key not in _PARTNERS), None)
-        if near is None:
+        known = FOREIGN_OPTIONS["triggers"]
+        meant = [known.get(str(key)) or nearest(str(key), _STARTS) for key in trigger if key not in _PARTNERS]
+        if not any(word in _STARTS for word in meant):
             message = "a trigger needs `event`, `cron` or `webhook`, which says what starts a run"
             look.at_value(path, message, "missing-key", "write for example: - event: user.signed_up", length=1)
         return
