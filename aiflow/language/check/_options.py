@@ -95,7 +95,10 @@ def check_kind(look: Inspection, node: Node, kind: StepKind) -> None:
 
 def _branches(look: Inspection, value: Any, path: Path) -> None:
     """`parallel`: name -> steps."""
-    if not isinstance(value, dict) or not value:
+    if value == {}:
+        look.at_value(path, "`parallel` has no branches", "wrong-type", "write: parallel: {left: [...], right: [...]}")
+        return
+    if not isinstance(value, dict):
         hint = "write: parallel:\n        left:\n          - ...\n        right:\n          - ..."
         message = f"`parallel` must be a map of branches, each a list of steps, this is {said(value)}"
         look.at_value(path, message, "wrong-type", hint)
@@ -147,6 +150,9 @@ def _conditions(look: Inspection, value: list[Any], path: Path) -> None:
         if "if" not in meant and index < len(value) - 1:
             look.at_key(where, "only the last case of a `switch` may have no `if`", "unreachable",
                         "give it an `if`, or move it to the end", length=2)  # fmt: skip
+        elif case.get("if") is True and index < len(value) - 1:
+            look.at_value((*where, "if"), "this case is always taken, so those below it never run", "unreachable",
+                          "give it a condition, or move it to the end")  # fmt: skip
         elif "if" in case and not isinstance(case["if"], (str, bool)):
             message = f"`if` must be an expression, or true or false, this is {said(case['if'])}"
             look.at_value((*where, "if"), message, "wrong-type")

@@ -35,6 +35,7 @@ ERROR: Mapping[str, Any] = {
 USAGE: Mapping[str, Any] = {
     "type": "object",
     "properties": {"tokens_in": INTEGER, "tokens_out": INTEGER, "cost": NUMBER},
+    "additionalProperties": False,
 }
 
 STATUSES = ["pending", "running", "waiting", "retrying", "ok", "failed", "skipped", "timed_out", "cancelled", "outcome_unknown"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
@@ -29,6 +30,7 @@ def better_name(given: str) -> str:
     """A name of the language's form that is like the given text; empty when there is none."""
     if "{{" in given:
         return ""
+    given = unicodedata.normalize("NFKD", given).encode("ascii", "ignore").decode()
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", given).lower()
     snake = re.sub(r"[^a-z0-9_]+", "_", snake).strip("_")[:64]
     if snake[:1].isdigit():

@@ -78,6 +78,9 @@ def _form(look: Inspection, path: Path, given: str, key: str, what: str) -> bool
     if _FORM.fullmatch(given):
         return True
     better = better_name(given)
+    if not given:
+        look.at_value(path, f"`{key}` is empty", "bad-id", f"write a name, for example: {key}: summary, or remove it")
+        return False
     look.at_value(
         path,
         f"`{given}` cannot be {what}: {_why(given)}",
@@ -94,8 +97,6 @@ def _why(given: str) -> str:
         return "it cannot contain a template"
     if len(given) > 64:
         return f"it has {len(given)} characters, at most 64 are allowed"
-    if not given:
-        return "it is empty"
     if "-" in given:
         return "in an expression the dash is a minus"
     if " " in given:

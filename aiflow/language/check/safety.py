@@ -70,6 +70,8 @@ def _as_variables(script: str, long: bool) -> str:
             word += "_2"
         names[word] = inner
         before = script[: found.start()].rpartition("\n")[2]
+        if not found["quote"] and before.count("'") % 2 == 1:
+            return f"""'"${word}"'"""  # out of the single quotes, in which nothing is replaced, and in again
         quoted = not found["quote"] and before.count('"') % 2 == 1
         return f"${{{word}}}" if quoted else f'"${word}"'
 

@@ -52,7 +52,7 @@ def check(look: Inspection) -> None:
             where = (*path, "event") if isinstance(value, dict) else path
             _names(look, where, config.get("event"), sent=node.kind.name == "emit")
     for site in look.sites:
-        if site.word == "match" and site.tree is not None:
+        if site.word == "match" and site.tree is not None and not any(path == site.path for path, _ in look.said):
             _match(look, site)
 
 
