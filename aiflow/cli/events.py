@@ -71,7 +71,13 @@ async def _send(settings: Settings, name: str, data: Any, event_id: str | None, 
     return 0
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  aiflow events
+  aiflow events --limit 5 --json
+"""
+)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="At most so many.")
 @project_option
 @json_option

@@ -37,14 +37,16 @@ def validate(files: tuple[str, ...], project: str | None, as_json_: bool) -> int
 
     Says all faults at once, each with its line, its column and what to write instead.
     """
-    from aiflow.language.workflow import check_workflow
+    from aiflow.language.workflow import Workflows, check_workflow
 
     roots: dict[Path, Settings] = {}
+    read: dict[Path, Workflows] = {}
     problems: list[Problem] = []
     paths = [Path(file) for file in files] or found_workflows(project)
     for path in paths:
         settings = _settings(path, project, roots)
-        problems += [seen_from_here(problem, settings.root) for problem in check_workflow(path, settings)]
+        workflows = read.setdefault(settings.root, Workflows(settings))
+        problems += [seen_from_here(problem, settings.root) for problem in check_workflow(path, settings, workflows)]
     problems = sorted(set(problems))
     faulty = any(problem.severity == "error" for problem in problems)
     if as_json_:

@@ -1,4 +1,4 @@
-"""What a workflow names besides itself: its inputs, prompt files, schema files. Each is read once.
+"""What a workflow names besides itself: its inputs, prompt and email files, schema files. Each is read once.
 
 A fault in one of them is kept here (`problems`, `input_faults`) and does not stop the look at the rest.
 """
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SCHEMA_SUFFIXES = (".json", ".yaml", ".yml")
 """Extensions by which a text in `schema` is a file."""
 
+EVENTS = "schemas/events"
+"""Where a project says what its events carry."""
+
 
 class Definitions:
     """Reads what one workflow names.
@@ -33,7 +36,8 @@ class Definitions:
         self.root = root
         self.folder = file.parent
         self._inputs = inputs
-        self._prompts: dict[str, Prompt | None] = {}
+        self._prompts: dict[tuple[str, str], Prompt | None] = {}
+        self._events: dict[str, dict[str, Any] | None] = {}
         self._sources: dict[str, PromptSource] = {}
         self._schemas: dict[str, dict[str, Any]] = {}
         self._contents: dict[str, str] = {}
@@ -72,18 +76,25 @@ class Definitions:
 
     def prompt_at(self, written: Any) -> Prompt | None:
         """The prompt of that path, or None when it is missing or has faults (kept in `problems`)."""
+        return self._text_at(written, "prompt")
+
+    def email_at(self, written: Any) -> Prompt | None:
+        """The email file of that path, or None when it is missing or has faults (kept in `problems`)."""
+        return self._text_at(written, "email")
+
+    def _text_at(self, written: Any, form: str) -> Prompt | None:
         if not isinstance(written, str):
             return None
-        if written not in self._prompts:
-            self._prompts[written] = self._read_prompt(written)
-        return self._prompts[written]
+        if (form, written) not in self._prompts:
+            self._prompts[form, written] = self._read_prompt(written, form)
+        return self._prompts[form, written]
 
     def prompt_key(self, written: str) -> str:
-        """The key of a prompt in `Workflow.prompts`."""
+        """The key of a prompt or email file in `Workflow.prompts`."""
         return self.shown(self.locate(written))
 
     def prompt_sources(self) -> dict[str, PromptSource]:
-        """All prompts that were read, by key."""
+        """All prompts and email files that were read, by key."""
         return dict(self._sources)
 
     def file_contents(self) -> dict[str, str]:
@@ -120,17 +131,35 @@ class Definitions:
                 raise SpecError([problem]) from error
         return load_document(text, self.shown(path)).data
 
-    def _read_prompt(self, written: str) -> Prompt | None:
-        from aiflow.language.prompts import load_prompt_source, parse_prompt
+    def _read_prompt(self, written: str, form: str) -> Prompt | None:
+        from aiflow.language.prompts import load_prompt_source, parse_email, parse_prompt
 
         try:
             source = load_prompt_source(self.locate(written), self.prompt_key(written))
             self._sources[source.path] = source
-            prompt = parse_prompt(source)
+            prompt = parse_email(source) if form == "email" else parse_prompt(source)
             self.problems.extend(prompt.hints)
             return prompt
         except SpecError as error:
             self.problems.extend(error.problems)
-        except OSError:
+        except (OSError, ValueError):
             pass
         return None
+
+    def event_data(self, name: str) -> dict[str, Any] | None:
+        """What an event carries by `schemas/events/NAME.json` of the project, or None when nothing says so."""
+        if name not in self._events:
+            self._events[name] = self._read_event(name)
+        return self._events[name]
+
+    def _read_event(self, name: str) -> dict[str, Any] | None:
+        if "/" in name or "\0" in name:
+            return None
+        import json
+
+        path = self.root / EVENTS / f"{name}.json"
+        try:
+            found = json.loads(path.read_text(encoding="utf-8-sig"))
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None

@@ -72,7 +72,17 @@ def _compared(node: nodes.Compare, outcome: bool) -> frozenset[Known]:
         return _path(left) if (sign == "ne") is outcome and sign in ("eq", "ne") else _NOTHING
     if (sign == "eq") is outcome and sign in ("eq", "ne"):
         return _equal(left, right) | _equal(right, left)
+    if sign in ("eq", "ne"):
+        return _not_status(left, right) | _not_status(right, left)
     return _path(left) | _path(right) if sign in ("lt", "lteq", "gt", "gteq") else _NOTHING
+
+
+def _not_status(left: nodes.Node, right: nodes.Node) -> frozenset[Known]:
+    """`steps.x.status != 'failed'`, as a path `steps.x.not.failed` that no reference has."""
+    if not isinstance(right, nodes.Const) or not isinstance(right.value, str):
+        return _NOTHING
+    found = [path[0] for root, path in _path(left) if root == "steps" and path[1:] == ("status",)]
+    return frozenset(("steps", (name, "not", right.value)) for name in found)
 
 
 def _equal(left: nodes.Node, right: nodes.Node) -> frozenset[Known]:

@@ -41,13 +41,13 @@ def check_partials(path: str, partials: Mapping[str, str]) -> list[Problem]:
 
 
 def check_messages(
-    path: str, places: Places, front: Front, messages: list[Message], partials: Mapping[str, str]
+    path: str, places: Places, front: Front, messages: list[Message], partials: Mapping[str, str], noun: str = "prompt"
 ) -> list[Problem]:
-    """Faults and hints of the messages."""
+    """Faults and hints of the messages. `noun`: `prompt` or `email`."""
     from aiflow.language.references import faults, references
     from aiflow.language.syntax import ExpressionSyntaxError
 
-    check = _Check(path, places, front)
+    check = _Check(path, places, front, noun)
     readable = True
     for message in messages:
         try:
@@ -70,8 +70,8 @@ def _syntax(error: Any, start: int) -> Fault:
 
 
 class _Check:
-    def __init__(self, path: str, places: Places, front: Front) -> None:
-        self.path, self.places, self.front = path, places, front
+    def __init__(self, path: str, places: Places, front: Front, noun: str) -> None:
+        self.path, self.places, self.front, self.noun = path, places, front, noun
         self.properties: Mapping[str, Any] = front.inputs.get("properties", {})
         self.open = bool(front.inputs.get("additionalProperties", False))
         self.used: set[str] = set()
@@ -101,6 +101,9 @@ class _Check:
                 Fault(at, at + len(name), words, "optional-in-text", f'write: {{{{ {name} | default("") }}}}'), hint_only=True
             )
 
+    def a(self) -> str:
+        return "an email" if self.noun == "email" else "a prompt"
+
     def once(self, *what: Any) -> bool:
         if what in self.said:
             return False
@@ -114,13 +117,13 @@ class _Check:
         if near:
             hint = f"did you mean `{near}`? else {hint}"
         elif name == "inputs" and reference.path:
-            hint = f"a prompt sees its inputs by their names: {{{{ {reference.path[0]} }}}}"
+            hint = f"{self.a()} sees its inputs by their names: {{{{ {reference.path[0]} }}}}"
         elif name in _OF_WORKFLOWS:
-            hint = "a prompt sees only its inputs: declare one, and hand it over in the step with `with`"
-        message = f"the prompt uses `{name}`, which its front matter does not declare"
+            hint = f"{self.a()} sees only its inputs: declare one, and hand it over in the step with `with`"
+        message = f"the {self.noun} uses `{name}`, which its front matter does not declare"
         if not direct:
-            message = f"the included file uses `{name}`, which the front matter of this prompt does not declare"
-        self.add(Fault(at, at + (len(name) if direct else 1), message, "prompt-undeclared", hint))
+            message = f"the included file uses `{name}`, which the front matter of this {self.noun} does not declare"
+        self.add(Fault(at, at + (len(name) if direct else 1), message, f"{self.noun}-undeclared", hint))
 
     def fields(self, reference: Reference, message: Message, direct: bool) -> Iterator[Fault]:
         """Fields that the declared type does not have."""
@@ -157,8 +160,8 @@ class _Check:
         for written in declared:
             name = written.split("(")[0].strip().removesuffix("?")
             if name in self.properties and name not in self.used:
-                message = f"the input `{name}` is not used in the prompt"
+                message = f"the input `{name}` is not used in the {self.noun}"
                 found = document.problem(
-                    ("inputs", written), message, "prompt-unused", "remove it, or use it", key=True, length=len(name)
+                    ("inputs", written), message, f"{self.noun}-unused", "remove it, or use it", key=True, length=len(name)
                 )
                 self.problems.append(replace(found, severity="hint"))

@@ -1,8 +1,8 @@
-"""The front matter of a prompt file: description, inputs, schema and options for the model."""
+"""The front matter of prompt and email files: description, inputs, and schema and options for the model or the envelope."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -23,6 +23,24 @@ _FOREIGN = {
 _LATER = frozenset({"tools", "max_turns", "cache", "attach", "history"})
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a kind of file may say.
+
+    Attributes:
+        noun: for messages, and the beginning of their codes.  foreign: words of other tools and ours.
+        options: keys with their check and what it wants.  templates: whether options are texts with templates.
+        schema: whether it may describe an answer.  later: keys that this version does not know yet.
+    """
+
+    noun: str
+    options: Mapping[str, tuple[Callable[[Any], bool], str]]
+    templates: bool
+    schema: bool
+    foreign: Mapping[str, str]
+    later: frozenset[str] = frozenset()
+
+
 @dataclass(slots=True)
 class Front:
     """What the front matter says. `body`: where the text below it starts (characters)."""
@@ -36,7 +54,7 @@ class Front:
     problems: list[Problem] = field(default_factory=list)
 
 
-def read_front(text: str, shown: str, partials: dict[str, str]) -> Front:
+def read_front(text: str, shown: str, partials: dict[str, str], form: Form | None = None) -> Front:
     """Read it; `text` has `\\n` as its only line break. A schema file is looked up in `partials`."""
     front = Front()
     first = text.split("\n", 1)[0].rstrip()
@@ -56,10 +74,10 @@ def read_front(text: str, shown: str, partials: dict[str, str]) -> Front:
         return front
     front.document = document
     if isinstance(document.data, dict):
-        _Reader(front, document, partials).read()
+        _Reader(front, document, partials, form or PROMPT).read()
     elif document.data is not None:
         front.problems.append(
-            document.problem((), "the front matter must be keys and values", "front-matter", "write for example: model: fast")
+            document.problem((), "the front matter must be keys and values", "front-matter", _example(form or PROMPT))
         )
     return front
 
@@ -77,8 +95,8 @@ def _closing(text: str) -> tuple[int, int] | None:
 
 
 class _Reader:
-    def __init__(self, front: Front, document: Document, partials: dict[str, str]) -> None:
-        self.front, self.document, self.partials = front, document, partials
+    def __init__(self, front: Front, document: Document, partials: dict[str, str], form: Form) -> None:
+        self.front, self.document, self.partials, self.form = front, document, partials, form
 
     def problem(self, path: tuple[Any, ...], message: str, code: str, hint: str = "", *, key: bool = False) -> None:
         length = len(str(path[-1])) if key and path else 1
@@ -88,11 +106,11 @@ class _Reader:
         for key, value in self.document.data.items():
             if key == "inputs":
                 self.front.inputs = self.picoschema(value, key, top_inputs=True)
-            elif key == "schema":
+            elif key == "schema" and self.form.schema:
                 self.schema(value)
             elif key == "description":
                 self.description(value)
-            elif key in _CHECKS:
+            elif key in self.form.options:
                 self.option(key, value)
             elif not key.startswith("x-"):
                 self.unknown(key)
@@ -135,8 +153,8 @@ class _Reader:
     def option(self, key: str, value: Any) -> None:
         if value is None:
             return
-        fits, wants = _CHECKS[key]
-        if isinstance(value, str) and ("{{" in value or "{%" in value):
+        fits, wants = self.form.options[key]
+        if not self.form.templates and isinstance(value, str) and ("{{" in value or "{%" in value):
             hint = "give it in the step, where expressions are allowed"
             self.problem((key,), f"`{key}` in a prompt file is fixed, it cannot hold an expression", "wrong-type", hint)
         elif fits(value):
@@ -145,13 +163,17 @@ class _Reader:
             self.problem((key,), f"`{key}` must be {wants}", "wrong-type")
 
     def unknown(self, key: str) -> None:
-        if key in _LATER:
+        if key in self.form.later:
             self.problem((key,), f"`{key}` is not available in prompt files", "not-yet", "give it in the step", key=True)
             return
-        known = ["description", "inputs", "schema", *_CHECKS]
-        near = _FOREIGN.get(key) or next(iter(get_close_matches(key, known, 1, 0.6)), None)
+        known = ["description", "inputs", *(["schema"] if self.form.schema else []), *self.form.options]
+        near = self.form.foreign.get(key) or next(iter(get_close_matches(key, known, 1, 0.6)), None)
         hint = f"did you mean `{near}`?" if near else "keys here: " + ", ".join(known)
         self.problem((key,), f"unknown key `{key}` in the front matter", "unknown-key", hint, key=True)
+
+
+def _example(form: Form) -> str:
+    return "write for example: subject: Welcome" if form.templates else "write for example: model: fast"
 
 
 def _in_file(document: Document, fault: PicoschemaError) -> Problem:
@@ -171,7 +193,11 @@ def _names(value: Any) -> bool:
     return bool(texts) and all(isinstance(text, str) and text.strip() for text in texts)
 
 
-_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+_MODEL: dict[str, tuple[Callable[[Any], bool], str]] = {
     "model": (_names, "the name of a model, or a list of names"),
     "temperature": (lambda value: _number(value) and 0 <= value <= 2, "a number from 0 to 2"),
     "max_tokens": (lambda value: _whole(value, 1), "a whole number from 1"),
@@ -179,3 +205,22 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "system": (lambda value: isinstance(value, str), "a text"),
     "params": (lambda value: isinstance(value, dict), "a map"),
 }
+
+_ADDRESSES = (_names, "an address, or a list of addresses")
+_ENVELOPE: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "subject": (_text, "a text that is not empty"),
+    "from": (_text, "an address such as Ana <ana@acme.example>"),
+    "to": _ADDRESSES,
+    "cc": _ADDRESSES,
+    "bcc": _ADDRESSES,
+    "reply_to": (_text, "an address"),
+}
+PROMPT = Form("prompt", _MODEL, templates=False, schema=True, foreign=_FOREIGN, later=_LATER)
+EMAIL = Form(
+    "email",
+    _ENVELOPE,
+    templates=True,
+    schema=False,
+    foreign={"title": "subject", "sender": "from", "recipient": "to", "recipients": "to", "replyTo": "reply_to",
+             "reply-to": "reply_to", "vars": "inputs", "variables": "inputs", "input": "inputs", "name": "description"},
+)  # fmt: skip

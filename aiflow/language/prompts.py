@@ -20,7 +20,7 @@ from aiflow.language.model import PromptSource
 from aiflow.language.problems import Problem
 from aiflow.language.prompt_body import Message, bad_include, cut_messages, included
 from aiflow.language.prompt_check import check_messages, check_partials
-from aiflow.language.prompt_front import SCHEMA_FILES, read_front
+from aiflow.language.prompt_front import EMAIL, PROMPT, SCHEMA_FILES, Form, Front, read_front
 from aiflow.language.yaml_text import MAX_BYTES, Fault, Places, normal
 from aiflow.values import Value
 
@@ -141,24 +141,33 @@ def prompt_source(text: str, path: Path, shown: str) -> PromptSource:
 
 def parse_prompt(source: PromptSource) -> Prompt:
     """The prompt of a source; parsed once per content. Raises: SpecError with all its faults (hints among them)."""
-    return _parse(source.path, source.sha256, normal(source.text), tuple(sorted(source.partials.items())))
+    return _parse(source.path, source.sha256, normal(source.text), tuple(sorted(source.partials.items())), PROMPT.noun)
+
+
+def parse_email(source: PromptSource) -> Prompt:
+    """The text of an email: its options are the envelope, templates as written, its one message (`body`) is the text.
+
+    Raises: SpecError with all its faults (hints among them).
+    """
+    return _parse(source.path, source.sha256, normal(source.text), tuple(sorted(source.partials.items())), EMAIL.noun)
 
 
 @lru_cache(512)
-def _parse(path: str, sha256: str, text: str, partials: tuple[tuple[str, str], ...]) -> Prompt:
+def _parse(path: str, sha256: str, text: str, partials: tuple[tuple[str, str], ...], noun: str) -> Prompt:
     known = dict(partials)
-    front = read_front(text, path, known)
+    form = EMAIL if noun == EMAIL.noun else PROMPT
+    front = read_front(text, path, known, form)
     problems = list(front.problems)
     places = Places(text)
-    messages, faults = cut_messages(text, front.body)
+    messages, faults = _body(text, front.body) if form is EMAIL else cut_messages(text, front.body)
     problems.extend(places.problem(fault, path) for fault in faults)
     partial_problems = check_partials(path, known)
     problems.extend(partial_problems)
     if not messages and not problems:
-        hint = "write below the front matter what the model is to do"
-        problems.append(places.problem(Fault(front.body, front.body, "this prompt has no text", "empty-file", hint), path))
+        hint = f"write below the front matter {'what the model is to do' if form is PROMPT else 'what the letter says'}"
+        problems.append(places.problem(Fault(front.body, front.body, f"this {noun} has no text", "empty-file", hint), path))
     if not partial_problems:
-        problems.extend(check_messages(path, places, front, messages, known))
+        problems.extend(check_messages(path, places, front, [*_envelope(text, front, form), *messages], known, noun))
     if any(problem.severity == "error" for problem in problems):
         raise SpecError(sorted(problems))
     return Prompt(
@@ -172,6 +181,24 @@ def _parse(path: str, sha256: str, text: str, partials: tuple[tuple[str, str], .
         hints=tuple(sorted(problems)),
         partials=known,
     )
+
+
+def _body(text: str, start: int) -> tuple[list[Message], list[Fault]]:
+    """Everything below the front matter as one message; nothing in an email opens another."""
+    piece = text[start:].strip()
+    return [Message("body", piece, start + text[start:].find(piece))] if piece else [], []
+
+
+def _envelope(text: str, front: Front, form: Form) -> list[Message]:
+    """The options that are templates, at their places in the file."""
+    document, found = front.document, []
+    for key, value in front.options.items() if form.templates and document is not None else ():
+        for index, one in enumerate(value if isinstance(value, list) else [value]):
+            where = (key, index) if isinstance(value, list) else (key,)
+            line, column = document.column_in(where, 0)  # type: ignore[union-attr]
+            start = sum(len(row) + 1 for row in text.split("\n")[: line - 1]) + column - 1
+            found.append(Message(key, one, start))
+    return found
 
 
 def _read(path: Path, shown: str) -> str:
@@ -239,4 +266,4 @@ def _schema_file(text: str, shown: str, folder: Path, partials: dict[str, str]) 
             pass
 
 
-__all__ = ["Message", "Prompt", "load_prompt_source", "parse_prompt"]
+__all__ = ["Message", "Prompt", "load_prompt_source", "parse_email", "parse_prompt"]

@@ -11,7 +11,8 @@ _INSIDE = re.compile(_STRING + r"|(?P<end>\}\}|%\})", re.DOTALL)
 
 _FOREIGN = re.compile(
     _STRING
-    + r"|(?P<and>&&?)|(?P<or>\|\|)|(?P<strict>===|!==)|(?P<unequal><>)|(?P<not>!(?!=))|(?P<match>=~)|(?P<arrow>=>|->)"
+    + r"|(?P<compare>=[<>](?=\s*-?[\d'\"]))"
+    r"|(?P<and>&&?)|(?P<or>\|\|)|(?P<strict>===|!==)|(?P<unequal><>)|(?P<not>!(?!=))|(?P<match>=~)|(?P<arrow>=>|->)"
     r"|(?P<coalesce>\?\?)|(?P<optional>\?\.)|(?P<ternary>\?)|(?P<step>\+\+)|(?P<dollar>\$\{?)|(?P<tick>`)"
     r"|(?P<upper>\b(?:AND|OR|NOT|IN|IS)\b)|(?P<word>\b(?:contains|startswith|endswith|eq|neq|gt|lt)\b(?=\s+[\w'\"(]))"
     r"|(?P<assign>(?<![=!<>])=(?![=~>]))",
@@ -41,7 +42,8 @@ def advice(text: str, bare: bool) -> tuple[str, int, int, str] | None:
             if kind == "string" or (kind == "assign" and _CALL.search(text[start : match.start()])):
                 continue
             sign = match[0]
-            fixed = _fixed(text, bare) if kind in ("and", "or", "strict", "unequal", "not", "upper", "assign") else ""
+            same = ("and", "or", "strict", "unequal", "not", "upper", "assign", "dollar", "compare")
+            fixed = _fixed(text, bare) if kind in same else ""
             fixed = fixed or _REMEDIES.get(kind) or _WORDS.get(sign, "")
             if kind == "and" and sign == "&":
                 fixed = ""
@@ -100,6 +102,10 @@ def _same(kind: str, sign: str, before: str) -> str | None:
             return "!="
         case "upper":
             return sign.lower()
+        case "compare":
+            return sign[::-1]
+        case "dollar" if sign == "$":
+            return ""
         case "assign":
             return None if _CALL.search(before) else "=="
     return None

@@ -203,7 +203,8 @@ MODIFIERS: Mapping[str, Word] = {
         names="`match` says which event a `wait_for` takes",
         examples=("event.data.order_id == inputs.order_id",),
     ),
-    "with": Word(VALUES, "The data handed over: prompt variables, arguments, environment of the shell.", wants="a map of values"),
+    "with": Word(VALUES, "The data handed over: prompt variables, arguments, environment of the shell.", wants="a map of values",
+                 write='{text: "{{ inputs.text }}"}'),  # fmt: skip
     "output": Word({}, "Reshapes what the step hands on; `result` is what it gave.", examples=("{{ result.title }}",)),
     "timeout": Word(DURATION, "How long one attempt may take.", wants="a duration such as 30s, 5m or 2h", write="30s"),
     "on_timeout": Word(
@@ -255,7 +256,8 @@ TOP: Mapping[str, Word] = {
         write="{folder: string}",
         examples=({"folder": "string", "limit?": "integer"},),
     ),
-    "outputs": Word(VALUES, "What the run gives back. Default: the output of the last step.", wants="a map of values"),
+    "outputs": Word(VALUES, "What the run gives back. Default: the output of the last step.", wants="a map of values",
+                    write='{result: "{{ steps.ID.output }}"}'),  # fmt: skip
     "timeout": Word(DURATION, "Of the whole run.", wants="a duration such as 30s, 5m or 2h", write="2h"),
     "budget": Word(
         {"type": "number", "minimum": 0}, "Dollars that models may cost in this run.", wants="a number of dollars", write="5.00",

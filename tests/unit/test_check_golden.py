@@ -1,21 +1,23 @@
 """Files with faults and what is said about them, word for word; files without faults, about which nothing is said.
 
-`tests/cases/bad/NAME.yaml` is checked as `workflows/demo.yaml` of `tests/cases/project`, and gives `NAME.txt`;
-`{kinds}` there stands for the kinds of this version.
+How cases are written: tests/cases/README.md.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from aiflow.errors import SpecError
 from aiflow.language.check._shape_words import kind_names
-from aiflow.language.problems import Problem
+from aiflow.language.model import Workflow
 from aiflow.language.workflow import check_workflow, load_workflow
-from aiflow.settings import ModelSpec, Settings
+from aiflow.plan import compile_plan, encode_plan
+from aiflow.settings import Settings, load_settings
 
 CASES = Path(__file__).parent.parent / "cases"
 BAD = sorted((CASES / "bad").glob("*.yaml"))
@@ -23,53 +25,68 @@ GOOD = sorted((CASES / "good").glob("*.yaml"))
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A project with prompts and Python modules, and a model for every step."""
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project of the cases."""
     root = tmp_path_factory.mktemp("project") / "project"
     shutil.copytree(CASES / "project", root)
-    models = {"fast": ModelSpec("openai/gpt-4o-mini"), "embedder": ModelSpec("openai/text-embedding-3-small")}
-    defaults = {"llm": {"model": "fast"}, "embed": {"model": "embedder"}}
-    return Settings(root=root, models=models, defaults=defaults, limits={"openai": {"rate": "500/min"}})
+    return root
 
 
-def problems_of(case: Path, settings: Settings) -> list[Problem]:
-    """What is said about a case."""
-    file = settings.root / "workflows" / "demo.yaml"
-    file.write_text(case.read_text(encoding="utf-8"), encoding="utf-8")
-    return check_workflow(file, settings)
+@contextmanager
+def demo_file(case: Path, project: Path, tmp_path: Path) -> Iterator[tuple[Path, Settings]]:
+    """The case as `workflows/demo.yaml`, with its own files laid over the project, and the settings of that."""
+    root = project
+    own = case.with_suffix(".files")
+    if own.is_dir():
+        root = tmp_path / "project"
+        shutil.copytree(project, root)
+        shutil.copytree(own, root, dirs_exist_ok=True)
+    file = root / "workflows" / "demo.yaml"
+    shutil.copyfile(case, file)
+    try:
+        yield file, load_settings(root=root, environ={})
+    finally:
+        file.unlink()
 
 
 @pytest.mark.parametrize("case", BAD, ids=lambda case: case.stem)
-def test_says_what_is_wrong(case: Path, project: Settings) -> None:
-    said = "".join(f"{problem}\n" for problem in problems_of(case, project))
-    expected = case.with_suffix(".txt").read_text(encoding="utf-8")
-    assert said == expected.replace("{kinds}", ", ".join(kind_names()))
+def test_says_what_is_wrong(case: Path, project: Path, tmp_path: Path) -> None:
+    with demo_file(case, project, tmp_path) as (file, settings):
+        problems = check_workflow(file, settings)
+        said = "".join(f"{problem}\n" for problem in problems)
+        expected = case.with_suffix(".txt").read_text(encoding="utf-8")
+        assert said == expected.replace("{kinds}", ", ".join(kind_names()))
+        if any(problem.severity == "error" for problem in problems):
+            with pytest.raises(SpecError) as raised:
+                load_workflow(file, settings)
+            assert raised.value.problems == problems
+        else:
+            compiled(load_workflow(file, settings))
 
 
 @pytest.mark.parametrize("case", GOOD, ids=lambda case: case.stem)
-def test_says_nothing_about_good_files(case: Path, project: Settings) -> None:
-    assert [str(problem) for problem in problems_of(case, project)] == []
-    load_workflow(project.root / "workflows" / "demo.yaml", project)
+def test_says_nothing_about_good_files(case: Path, project: Path, tmp_path: Path) -> None:
+    with demo_file(case, project, tmp_path) as (file, settings):
+        assert [str(problem) for problem in check_workflow(file, settings)] == []
+        compiled(load_workflow(file, settings))
 
 
-@pytest.mark.parametrize("case", BAD, ids=lambda case: case.stem)
-def test_a_file_with_faults_is_not_loaded(case: Path, project: Settings) -> None:
-    problems = problems_of(case, project)
-    file = project.root / "workflows" / "demo.yaml"
-    if any(problem.severity == "error" for problem in problems):
-        with pytest.raises(SpecError) as raised:
-            load_workflow(file, project)
-        assert raised.value.problems == problems
-    else:
-        load_workflow(file, project)
+def compiled(workflow: Workflow) -> None:
+    """What the checks accept can be compiled."""
+    version, raw = encode_plan(workflow)
+    compile_plan(raw, version)
 
 
 def test_every_case_has_its_text() -> None:
     assert {case.stem for case in BAD} == {text.stem for text in (CASES / "bad").glob("*.txt")}
 
 
+def test_the_corpus_is_large_enough_to_trust() -> None:
+    assert len(GOOD) >= 60 and len(BAD) >= 150
+
+
 @pytest.mark.parametrize("file", sorted((CASES.parent.parent / "workflows").glob("*.yaml")), ids=lambda file: file.stem)
 def test_says_nothing_about_the_workflows_that_come_with_the_project(file: Path) -> None:
-    models = {"fast": ModelSpec("openai/gpt-4o-mini"), "embedder": ModelSpec("openai/text-embedding-3-small")}
-    settings = Settings(root=CASES.parent.parent, models=models, limits={"openai": {"rate": "500/min"}})
+    settings = load_settings(root=CASES.parent.parent, environ={})
     assert [str(problem) for problem in check_workflow(file, settings)] == []
+    compiled(load_workflow(file, settings))

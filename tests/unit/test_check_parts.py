@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from aiflow.language.check._fit import misfits, wants_of
+from aiflow.language.check._python_source import describe, read_module
 from aiflow.language.check._words import flow, nearest, path_text
-from aiflow.language.check.python import describe, read_module
 from aiflow.language.workflow import check_workflow, load_workflow
 from aiflow.settings import ModelSpec, Settings
 

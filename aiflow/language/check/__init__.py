@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from aiflow.language.check import (
+    calls,
     dead_code,
+    emails,
     expressions,
     files,
     ids,
@@ -13,12 +15,17 @@ from aiflow.language.check import (
     safety,
     shape,
     skipped,
+    switches,
     time,
+    triggers,
     types,
 )
 from aiflow.language.check._inspection import Inspection
 
-FAMILIES = (shape, ids, files, time, expressions, references, types, skipped, dead_code, python, safety, models)
+FAMILIES = (
+    shape, ids, emails, files, calls, time, expressions, references, triggers, types, switches, skipped, dead_code, python,
+    safety, models,
+)  # fmt: skip
 """In this order: what a family refuses, later ones leave alone."""
 
 

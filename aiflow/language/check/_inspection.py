@@ -9,14 +9,16 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal
 
 from aiflow.language.problems import Problem
-from aiflow.language.tree import Path, Tree
+from aiflow.language.tree import Node, Path, Tree
 from aiflow.settings import Settings
 
 if TYPE_CHECKING:
+    from aiflow.language.check._python_source import Module
     from aiflow.language.check._sites import Site
     from aiflow.language.check._typing import Types
     from aiflow.language.definitions import Definitions
     from aiflow.language.load import Document
+    from aiflow.language.workflow import Workflows
 
 Severity = Literal["error", "hint"]
 
@@ -29,8 +31,10 @@ class Inspection:
         doc: the document with its positions.  tree: its steps.  settings: of the project.
         file: absolute path of the workflow.
         definitions: prompts, schemas and inputs that the workflow names, read once.
+        workflows: the other files of the project, for `call`; None when there are none to look at.
         problems: found so far, also those of prompts.
         wrong: paths of values that a check has refused; other checks leave them and what is below alone.
+        said: places in texts (path, offset) of which a fault was said.
     """
 
     doc: Document
@@ -38,13 +42,33 @@ class Inspection:
     settings: Settings
     file: FilePath
     definitions: Definitions
+    workflows: Workflows | None = None
     problems: list[Problem] = field(default_factory=list)
     wrong: set[Path] = field(default_factory=set)
+    said: set[tuple[Path, int]] = field(default_factory=set)
 
     @property
     def data(self) -> dict[str, Any]:
         """The top of the document; empty when it is no map."""
         return self.doc.data if isinstance(self.doc.data, dict) else {}
+
+    @cached_property
+    def calls(self) -> list[tuple[Node, Path, str, FilePath]]:
+        """Steps that call a workflow, where its file is named, as written, and the file."""
+        found = []
+        for node in self.tree.nodes:
+            if node.kind is not None and node.kind.name == "call":
+                value, path = node.data["call"], (*node.path, "call")
+                if isinstance(value, dict):
+                    value, path = value.get("workflow"), (*path, "workflow")
+                if isinstance(value, str) and value.strip() and "{{" not in value and "\0" not in value:
+                    found.append((node, path, value, self.definitions.locate(value)))
+        return found
+
+    @property
+    def called(self) -> list[FilePath]:
+        """The files of `calls` that are there."""
+        return [file for _, _, _, file in self.calls if file.is_file()]
 
     @cached_property
     def layers(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -63,6 +87,19 @@ class Inspection:
     def site_at(self) -> dict[Path, Site]:
         """The expressions by their path."""
         return {site.path: site for site in self.sites}
+
+    @cached_property
+    def modules(self) -> dict[str, Module | FilePath | SyntaxError | None]:
+        """Python modules that were read, by name."""
+        return {}
+
+    def module_at(self, name: str) -> Module | FilePath | SyntaxError | None:
+        """A Python module by its dotted name, see `read_module`."""
+        from aiflow.language.check._python_source import read_module
+
+        if name not in self.modules:
+            self.modules[name] = read_module(self.settings.root, name)
+        return self.modules[name]
 
     @cached_property
     def types(self) -> Types:
@@ -89,6 +126,8 @@ class Inspection:
     ) -> None:
         """A problem inside a text of the document."""
         self._add(self.doc.column_in(path, offset), message, code, hint, severity, length)
+        if severity == "error":
+            self.said.add((path, offset))
 
     def line_of(self, path: Path, *, key: bool = True) -> int:
         """The line of a key or value, from 1."""

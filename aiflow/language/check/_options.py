@@ -9,8 +9,9 @@ from typing import Any
 from aiflow.language.check._fit import has_type, misfits
 from aiflow.language.check._inspection import Inspection
 from aiflow.language.check._shape_words import hint_for_kind, say_misfit, unknown_option
-from aiflow.language.check._words import did_you_mean, flow, nearest, said
+from aiflow.language.check._words import better_name, flow, nearest, said
 from aiflow.language.config import kind_defaults
+from aiflow.language.foreign import FOREIGN_OPTIONS
 from aiflow.language.tree import Node, Path
 from aiflow.language.vocabulary import ID_PATTERN, LATER_OPTIONS, MODIFIERS, ONE_OF, Word
 from aiflow.steps._kind import StepKind
@@ -18,6 +19,9 @@ from aiflow.steps._registry import kinds
 
 _CASE = "- if: inputs.urgent\n          do:\n            - ..."
 _NAME = re.compile(ID_PATTERN)
+_CASE_WORDS = {
+    "when": "if", "condition": "if", "conditions": "if", "case": "if", "then": "do", "steps": "do", "sequence": "do",
+}  # fmt: skip
 
 
 def step_list(look: Inspection, steps: Any, path: Path, word: str) -> None:
@@ -73,9 +77,11 @@ def check_kind(look: Inspection, node: Node, kind: StepKind) -> None:
     if kind.lists == "branches":
         _branches(look, value, path)
         return
-    if kind.lists == "cases" and isinstance(value, list):
-        _conditions(look, value, path)
-        return
+    if kind.lists == "cases":
+        _switch(look, node, path)
+        if isinstance(value, list):
+            _conditions(look, value, path)
+            return
     if kind.whole:
         if not isinstance(value, dict):
             look.at_value(path, f"`{kind.name}` must be a map of values, this is {said(value)}", "wrong-type",
@@ -89,16 +95,40 @@ def check_kind(look: Inspection, node: Node, kind: StepKind) -> None:
 
 def _branches(look: Inspection, value: Any, path: Path) -> None:
     """`parallel`: name -> steps."""
-    if not isinstance(value, dict) or not value:
+    if value == {}:
+        look.at_value(path, "`parallel` has no branches", "wrong-type", "write: parallel: {left: [...], right: [...]}")
+        return
+    if not isinstance(value, dict):
         hint = "write: parallel:\n        left:\n          - ...\n        right:\n          - ..."
         message = f"`parallel` must be a map of branches, each a list of steps, this is {said(value)}"
         look.at_value(path, message, "wrong-type", hint)
         return
     for name, steps in value.items():
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            hint = "a name begins with a small letter; then small letters, digits and _ (64 at most)"
+            better = better_name(str(name))
+            rule = "a name begins with a small letter; then small letters, digits and _ (64 at most)"
+            hint = f"write: {better}" if better else rule
             look.at_key((*path, name), f"`{name}` cannot be the name of a branch", "bad-id", hint)
         step_list(look, steps, (*path, name), str(name))
+
+
+def _switch(look: Inspection, node: Node, path: Path) -> None:
+    """`switch` and the keys beside it."""
+    data = node.data
+    written = data["switch"]
+    if isinstance(written, list) and "cases" in data:
+        message = "`cases` belongs to a `switch` by a value, and this `switch` is a list of conditions"
+        hint = "keep one of them: the list, or `switch: inputs.kind` with `cases`"
+        look.at_key((*node.path, "cases"), message, "two-kinds", hint)
+    elif not isinstance(written, (list, dict)) and "cases" not in data and "cases" not in node.meant and written is not None:
+        hint = f"add: cases: {{invoice: [...], letter: [...]}}, or write conditions: switch:\n        {_CASE}"
+        look.at_key(path, "this `switch` has no `cases`", "missing-key", hint)
+    if "if" in data and "else" in data:
+        message = "`else` could belong to the `if` or to the `switch` of this step"
+        lines = ["put the `switch` with its `else` into a `do`:", f"        - if: {flow(data['if'])}", "          do:",
+                 "            - switch: ...", "              else: ..."]  # fmt: skip
+        hint = "\n".join(lines)
+        look.at_key((*node.path, "else"), message, "ambiguous-else", hint)
 
 
 def _conditions(look: Inspection, value: list[Any], path: Path) -> None:
@@ -107,20 +137,40 @@ def _conditions(look: Inspection, value: list[Any], path: Path) -> None:
         look.at_value(path, "`switch` has no cases", "wrong-type", f"write: switch:\n        {_CASE}")
     for index, case in enumerate(value):
         where = (*path, index)
-        if not isinstance(case, dict) or "do" not in case:
-            look.at_value(where, "a case of `switch` is a map {if, do}", "wrong-type", f"write: {_CASE}", length=1)
+        if not isinstance(case, dict) or not case:
+            hint = "write: - {if: inputs.urgent, do: [...]}"
+            look.at_value(where, f"a case of `switch` is a map {{if, do}}, this is {said(case)}", "wrong-type", hint, length=1)
             continue
-        for key in case:
-            if key not in ("if", "do"):
-                hint = did_you_mean(str(key), ("if", "do"), "put a step into `do`")
-                look.at_key((*where, key), f"unknown key `{key}` in a case of `switch`", "unknown-key", hint)
-        if "if" not in case and index < len(value) - 1:
+        meant = _case_keys(look, case, where)
+        if "do" not in case:
+            if "do" not in meant and len(meant) == len(case):
+                message = "this case of `switch` has no `do`, the steps to run"
+                look.at_value(where, message, "missing-key", "add: do: [...]", length=1)
+            continue
+        if "if" not in meant and index < len(value) - 1:
             look.at_key(where, "only the last case of a `switch` may have no `if`", "unreachable",
                         "give it an `if`, or move it to the end", length=2)  # fmt: skip
+        elif case.get("if") is True and index < len(value) - 1:
+            look.at_value((*where, "if"), "this case is always taken, so those below it never run", "unreachable",
+                          "give it a condition, or move it to the end")  # fmt: skip
         elif "if" in case and not isinstance(case["if"], (str, bool)):
             message = f"`if` must be an expression, or true or false, this is {said(case['if'])}"
             look.at_value((*where, "if"), message, "wrong-type")
         step_list(look, case["do"], (*where, "do"), "do")
+
+
+def _case_keys(look: Inspection, case: Mapping[Any, Any], where: Path) -> set[str]:
+    """Report keys that a case does not have; gives those that it has or that were meant."""
+    meant = {str(key) for key in case if key in ("if", "do")}
+    for key in case:
+        if key in ("if", "do"):
+            continue
+        ours = _CASE_WORDS.get(str(key)) or nearest(str(key), ("if", "do"))
+        shown = flow(case[key])
+        hint = f"aiflow says: {ours}: {shown}" if ours else f"put the step into `do`: - do: [{{{key}: {shown}}}]"
+        look.at_key((*where, key), f"unknown key `{key}` in a case of `switch`", "unknown-key", hint)
+        meant |= {ours} if ours else set()
+    return meant
 
 
 def _short(look: Inspection, kind: StepKind, value: Any, path: Path) -> None:
@@ -171,7 +221,8 @@ def _fit_options(look: Inspection, node: Node | None, kind: StepKind, given: Map
 def _missing(look: Inspection, kind: StepKind, config: Mapping[str, Any], path: Path) -> None:
     """Required options, and those of which one must be there. Those that a misspelt option stands for are not missing."""
     known = kind.schema.get("properties", {})
-    config = {nearest(key, known) or key if key not in known else key: one for key, one in config.items()}
+    foreign = FOREIGN_OPTIONS.get(kind.name, {})
+    config = {key if key in known else foreign.get(key) or nearest(key, known) or key: one for key, one in config.items()}
     schema = kind.schema
     for key in schema.get("required", ()):
         if config.get(key) is None:

@@ -24,8 +24,8 @@ def unreachable(look: Inspection, code: str, around: Node | None, target: Node, 
     match code:
         case "itself":
             hint = (
-                "in `output` the result of the step is `result`"
-                if site.role == "output"
+                f"in `{site.role}` the {'output of the pass' if site.role == 'until' else 'result of the step'} is `result`"
+                if site.role in ("output", "until")
                 else ("in `each` with `concurrency: 1` the output before is `previous`" if target.has_each else "")
             )
             return f"step `{name}` cannot use its own output", "later-step", hint
@@ -100,6 +100,8 @@ def name_hint(look: Inspection, site: Site, reference: Reference) -> str:
         and (names := [one for one, node in site.scope.items() if node is not None and one not in special])
     ):
         return f"the item is called `{names[-1]}` here"
+    if site.role == "until" and name == "item":
+        return "the output of the pass is `result`"
     if name in special and name not in look.definitions.input_names and name not in look.tree.by_id:
         return special[name]
     if name in look.tree.by_id:

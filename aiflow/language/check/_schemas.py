@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -35,6 +35,7 @@ ERROR: Mapping[str, Any] = {
 USAGE: Mapping[str, Any] = {
     "type": "object",
     "properties": {"tokens_in": INTEGER, "tokens_out": INTEGER, "cost": NUMBER},
+    "additionalProperties": False,
 }
 
 STATUSES = ["pending", "running", "waiting", "retrying", "ok", "failed", "skipped", "timed_out", "cancelled", "outcome_unknown"]
@@ -54,6 +55,29 @@ STEP: Mapping[str, Any] = {
     "properties": {"id": {}, "key": STRING, "attempt": INTEGER},
     "additionalProperties": False,
 }
+
+EVENT: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"id": STRING, "name": STRING, "data": {}, "time": STRING, "headers": {}, "query": {}},
+    "additionalProperties": False,
+}
+
+_EMAIL_DATA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"message_id": STRING, "to": {}, "url": STRING, "run_id": STRING, "step": STRING},
+    "additionalProperties": False,
+}
+_RUN_DATA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"workflow": STRING, "run_id": STRING, "outputs": {}, "error": {}},
+    "additionalProperties": False,
+}
+
+OWN_EVENTS: Mapping[str, Mapping[str, Any]] = {
+    **{f"email.{what}": _EMAIL_DATA for what in ("delivered", "opened", "clicked", "bounced", "complained")},
+    **{f"run.{what}": _RUN_DATA for what in ("ok", "failed", "cancelled")},
+}
+"""Events that aiflow sends by itself, and what they carry."""
 
 _WORDS = {
     "string": "a string",
@@ -112,6 +136,38 @@ def say(schema: Type) -> str:
     if plain(schema) is FILE:
         return "a file"
     return _WORDS.get(kind(schema) or "", "something else")
+
+
+def union(types: Sequence[Type]) -> Type:
+    """The type of a value that has one of some types: what is known of all of them; of maps every field that one has."""
+    found = [plain(one) for one in types]
+    if not found or any(one is None for one in found):
+        return None
+    first = found[0]
+    if all(one == first for one in found):
+        return first
+    kinds = {kind(one) for one in found}
+    if len(kinds) > 1 or None in kinds:
+        return None
+    match kinds.pop():
+        case "object":
+            return _union_of_maps([one for one in found if one is not None])
+        case "array":
+            return {"type": "array", "items": union([(one or {}).get("items") for one in found]) or {}}
+        case what:
+            enums = [enum_of(one) for one in found]
+            if any(one is None for one in enums):
+                return {"type": what}
+            return {"enum": list(dict.fromkeys(value for one in enums for value in one or ()))}
+
+
+def _union_of_maps(found: list[Mapping[str, Any]]) -> Type:
+    names = list(dict.fromkeys(name for one in found for name in one.get("properties", {})))
+    fields = {
+        name: union([one["properties"][name] for one in found if name in one.get("properties", {})]) or {} for name in names
+    }
+    is_open = any(not one.get("properties") or one.get("additionalProperties", True) is not False for one in found)
+    return {"type": "object", "properties": fields, **({} if is_open else {"additionalProperties": False})}
 
 
 def of_value(value: Any) -> Type:

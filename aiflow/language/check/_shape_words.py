@@ -26,6 +26,12 @@ from aiflow.language.vocabulary import (
 from aiflow.steps._kind import StepKind
 from aiflow.steps._registry import kinds
 
+_HANDING = ("call", "emit", "email", "python", "shell")
+"""Kinds that hand over what stands in `with`."""
+
+_ITEMS = {"triggers": "a trigger", "cancel_on": "`cancel_on`"}
+"""Words with a list of maps, and what one of these is called."""
+
 
 def kind_names() -> list[str]:
     """The kinds of this version in the order of the documentation."""
@@ -45,11 +51,11 @@ def unknown_top_key(look: Inspection, key: Any, value: Any, data: Mapping[str, A
     """Report a key at the top; gives the key that was probably meant, or empty."""
     path, text = (key,), str(key)
     near = nearest(text, TOP)
-    if text in FOREIGN_TOP and near is None:
+    if text in FOREIGN_TOP:
         ours = FOREIGN_TOP[text]
-        look.at_key(path, f"unknown key `{text}`", "foreign-word", f"aiflow says: {ours}: {flow(value)}")
+        look.at_key(path, f"unknown key `{text}`", "foreign-word", f"aiflow says: {_top_translated(text, ours, value)}")
         return ours
-    if text in FOREIGN_TOP_SENTENCES and near is None:
+    if text in FOREIGN_TOP_SENTENCES:
         look.at_key(path, f"unknown key `{text}`", "foreign-word", FOREIGN_TOP_SENTENCES[text])
         return ""
     if text in kinds() or (text in MODIFIERS and near is None):
@@ -74,6 +80,8 @@ def unknown_step_key(look: Inspection, node: Node, key: Any, value: Any) -> str 
         look.at_key(path, f"unknown key `{text}`", "foreign-word", FOREIGN_SENTENCES[text])
         return ""
     ours = FOREIGN_STEP.get(text)
+    if text == "delay" and "until" in node.data:
+        ours = "every"
     if (
         ours is not None
         and ours not in node.data
@@ -94,18 +102,27 @@ def unknown_option(look: Inspection, node: Node | None, kind: StepKind, key: Any
     where = f"step `{node.id}`: " if node is not None and node.id else ""
     message = f"{where}unknown option `{key}` for `{kind.name}`"
     ours = FOREIGN_OPTIONS.get(kind.name, {}).get(str(key))
-    if str(key) in MODIFIERS and str(key) not in properties:
+    if str(key) in MODIFIERS and ours is None and str(key) not in properties:
         if node is not None:
             node.meant.add(str(key))
         hint = f"`{key}` stands beside `{kind.name}`, not in it" + (
             f": write at the step: {key}: {flow(value)}" if node is not None else ""
         )
-    elif ours is not None and ours in properties and nearest(str(key), properties) is None:
+    elif _is_data(kind, str(key)):
+        if node is not None:
+            node.meant.add("with")
+        hint = f"what is handed over stands beside `{kind.name}`: write at the step: with: {flow(value)}"
+    elif ours is not None and ours in properties:
         hint = f"aiflow says: {ours}: {flow(value)}"
     else:
         hint = did_you_mean(str(key), properties, f"it takes: {listed(properties)}")
     look.at_key(path, message, "unknown-key", hint)
     look.wrong.add(path)
+
+
+def _is_data(kind: StepKind, key: str) -> bool:
+    """Whether an option that a kind does not have is what `with` is for."""
+    return kind.name in _HANDING and (FOREIGN_STEP.get(key) == "with" or key in ("data", "payload", "variables", "context"))
 
 
 def say_misfit(
@@ -114,15 +131,22 @@ def say_misfit(
     """Report a value that does not fit."""
     name = key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in misfit.path)
     full = f"`{name}`" + (f" of `{of}`" if of else "")
+    if key in _ITEMS and len(misfit.path) > 1:
+        full = f"`{'.'.join(map(str, misfit.path[1:]))}` of {_ITEMS[key]}"
     if misfit.what == "unknown":
+        ours = FOREIGN_OPTIONS.get(key, {}).get(misfit.name)
         hint = did_you_mean(misfit.name, misfit.known, f"it takes: {listed(map(str, misfit.known))}")
-        look.at_key(path, f"unknown key `{misfit.name}` in `{key}`", "unknown-key", hint)
+        if ours is not None and (nearest(misfit.name, misfit.known) in (None, ours) or misfit.name not in ours):
+            hint = f"aiflow says: {ours}: {flow(value)}"
+        where = _ITEMS.get(key, f"`{key}`")
+        look.at_key(path, f"unknown key `{misfit.name}` in {where}", "unknown-key", hint)
         look.wrong.add(path)
         return
     if misfit.what == "missing":
-        look.at_value(path, f"`{name}` needs `{misfit.name}`", "missing-key", f"add: {misfit.name}: ...", length=1)
+        subject = f"`{name}`" if key not in _ITEMS else f"this item of `{key}`"
+        look.at_value(path, f"{subject} needs `{misfit.name}`", "missing-key", f"add: {misfit.name}: ...", length=1)
         return
-    if misfit.format.endswith("duration") and isinstance(value, (int, float)) and not isinstance(value, bool):
+    if _no_unit(misfit, key, value):
         look.at_value(path, f"{value} has no unit, so it is not a duration", "duration", f"write {value}s (units: s, m, h, d, w)")
         return
     wants = word.wants if whole and word.wants else misfit.wants
@@ -133,7 +157,9 @@ def say_misfit(
         return
     if misfit.what == "pattern" and isinstance(value, str) and " such as " in wants:
         message = f"{full} must look like `{wants.partition(' such as ')[2]}`, not `{value}`"
-        hint = f"write: {key}: {word.write}" if word.write else ""
+        hint = f"write: {key}: {word.write}" if word.write and whole else ""
+        if misfit.path and misfit.path[-1] == "webhook":
+            hint = f"write: webhook: /{value.strip('/')}"
         if key == "python":
             hint = f"write: python: {_module_and_function(value, look.settings.root)}"
         look.at_value(path, message, "wrong-type", hint)
@@ -146,8 +172,19 @@ def say_misfit(
     look.at_value(path, f"{full} must be {wants or 'something else'}{said_of}", "wrong-type", _remedy(path, misfit, word, value))
 
 
+def _no_unit(misfit: Misfit, key: str, value: Any) -> bool:
+    """Whether a number stands where a duration was meant, not a number of passes."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return misfit.format.endswith("duration") and number and key != "max"
+
+
 def _remedy(path: Path, misfit: Misfit, word: Word, value: Any) -> str:
     key = str(path[-1]) if path else ""
+    if key in _ITEMS and isinstance(value, dict) and value:
+        first, one = next(iter(value.items()))
+        return f"put a dash before it: - {first}: {flow(one)}"
+    if key in _ITEMS and word.write:
+        return f"write: {key}: {word.write}"
     wants = misfit.wants
     if isinstance(value, str):
         number = _number(value)
@@ -157,9 +194,31 @@ def _remedy(path: Path, misfit: Misfit, word: Word, value: Any) -> str:
             return f"write: {key}: {'true' if value.lower() in ('yes', 'on', 'true') else 'false'}"
         if "a list" in wants and "a text" not in wants:
             return f"write: {key}: [{flow(value)}]"
+    if isinstance(value, bool) and wants.startswith("a text") and word.schema.get("examples"):
+        return f"write: {key}: {flow(word.schema['examples'][0])}"
     if isinstance(value, (int, float)) and wants.startswith("a text") and not word.write:
         return f'write: {key}: "{str(value).lower() if isinstance(value, bool) else value}"'
     return f"write: {key}: {word.write}" if word.write and not misfit.path else ""
+
+
+def _top_translated(text: str, ours: str, value: Any) -> str:
+    """A key at the top in our words."""
+    match ours:
+        case "triggers" if text in ("schedule", "cron"):
+            return f"triggers: [{{cron: {flow(value)}}}]" if isinstance(value, str) else "triggers: [{cron: ...}]"
+        case "triggers" if isinstance(value, str):
+            return f"triggers: [{{event: {flow(value)}}}]"
+        case "triggers" if isinstance(value, dict):
+            return f"triggers: [{flow(value)}]"
+        case "defaults" if text in ("retries", "retry"):
+            return f"defaults: {{retry: {flow(value)}}}"
+        case "defaults":
+            return f"defaults: {{llm: {{model: {flow(value)}}}}}"
+        case "steps" if isinstance(value, dict):
+            return "steps: [...], a list of steps that run from top to bottom"
+        case "timeout" if isinstance(value, (int, float)):
+            return f"timeout: {value}{'m' if text == 'timeout-minutes' else 's'}"
+    return f"{ours}: {flow(value)}"
 
 
 def _translated(text: str, ours: str, value: Any) -> str:
@@ -178,10 +237,18 @@ def _translated(text: str, ours: str, value: Any) -> str:
             return f"retry: {more}  (further attempts after the first)"
     if ours in ("id", "as") and isinstance(value, str):
         return f"{ours}: {value}"
+    if ours == "switch":
+        return "switch: [{if: ..., do: [...]}, ...], or switch: inputs.kind with `cases` beside it"
+    if ours == "parallel":
+        return "parallel: {left: [...], right: [...]}"
+    if ours == "wait_for" and not isinstance(value, (str, list)):
+        return "wait_for: NAME, with match: event.data.id == ... beside it"
+    if ours == "every" and isinstance(value, (int, float)):
+        return f"every: {value}s"
     if ours in MODIFIERS:
         if ours in ("on_error", "retry") and isinstance(value, (dict, bool)):
             return f"{ours}: {MODIFIERS[ours].write}"
-        bare = ours in ("if", "each") and isinstance(value, str)
+        bare = ours in ("if", "each", "until", "match") and isinstance(value, str)
         return f"{ours}: {_without_braces(value) if bare else flow(value)}"
     return f"{ours}: {flow(value)}"
 

@@ -12,6 +12,7 @@ from aiflow.language.check._schemas import BOOLEAN, INTEGER, LIST, NULL, NUMBER,
 from aiflow.language.check._sites import Site, item_scope
 from aiflow.language.config import kind_defaults, long_form, with_defaults
 from aiflow.language.facts import path_of
+from aiflow.language.picoschema import read_picoschema
 from aiflow.language.syntax import chain, has_braces
 from aiflow.language.tree import Node, Path
 
@@ -43,12 +44,11 @@ class Types:
         self._ones: dict[Node, Type] = {}
         self._items: dict[Node, Type] = {}
         self._busy: set[tuple[str, Node]] = set()
+        self._running = False
 
     def result_of(self, node: Node) -> Type:
         """What the kind, or a list of steps that handled its failure, gives for one item: `result` in `output`."""
-        if any(isinstance(node.data.get(word), list) for word in ("on_error", "on_timeout")):
-            return None
-        return self._once("result", self._results, node, self._result)
+        return self._once("result", self._results, node, self._with_handlers)
 
     def output_of(self, node: Node) -> Type:
         """`steps.ID.output`"""
@@ -74,10 +74,26 @@ class Types:
         return known[node]
 
     def _output(self, node: Node) -> Type:
-        if node.data.get("else") is not None:
-            return None
         one = self.one_output_of(node)
-        return {"type": "array", "items": one or {}} if node.has_each else one
+        made: Type = {"type": "array", "items": one or {}} if node.has_each else one
+        if node.data.get("else") is None or node.else_in_body:
+            return made
+        return self._either([made], [node.lists.get("else", [])])
+
+    def _either(self, types: list[Type], lists: list[list[Node]]) -> Type:
+        """One of some types, or the output of one of some lists of steps, those left out that always end the run."""
+        for steps in lists:
+            if not steps:
+                return None
+            if not _ends(steps[-1]):
+                types = [*types, self.output_of(steps[-1])]
+        return schemas.union(types)
+
+    def _with_handlers(self, node: Node) -> Type:
+        """What the kind gives, or the handlers that make up for a failure."""
+        made = self._result(node)
+        handlers = [node.lists.get(word, []) for word in ("on_error", "on_timeout") if isinstance(node.data.get(word), list)]
+        return self._either([made], handlers) if handlers and made is not None else None if handlers else made
 
     def _one_output(self, node: Node) -> Type:
         if "output" not in node.data:
@@ -114,7 +130,8 @@ class Types:
             case "branches":
                 return self._branches(node)
             case "cases":
-                return None
+                lists = [*node.branches.values()]
+                return self._either([], [*lists, node.lists["else"]] if node.else_in_body and "else" in node.lists else lists)
         if found.whole:
             scope = item_scope(node)
             if node.has_each:
@@ -125,13 +142,79 @@ class Types:
         config = long_form(found, value, self.look.file.parent)
         if found.name == "llm":
             return self._llm(node, config)
+        match found.name:
+            case "call":
+                return self._call_of(node, config)
+            case "wait_for":
+                return self.event_of(_texts(config.get("event")), more=False)
+            case "python":
+                return self._returned(config.get("function"))
         made = found.output_schema
         if callable(made):
             try:
                 made = made(config)
             except Exception:
                 made = None
-        return schemas.closed(plain(made))
+        made = schemas.closed(plain(made))
+        if found.name == "approve" and made is not None and isinstance(config.get("form"), dict):
+            form, faults = read_picoschema(config["form"])
+            return {**made, "properties": {**made["properties"], "form": {} if faults else form}}
+        return made
+
+    def _call_of(self, node: Node, config: Mapping[str, Any]) -> Type:
+        """What a called workflow gives back."""
+        if config.get("detach") is True:
+            return {"type": "object", "properties": {"run_id": STRING}, "additionalProperties": False}
+        workflows = self.look.workflows
+        file = next((file for one, _, _, file in self.look.calls if one is node), None)
+        if config.get("detach") or workflows is None or file is None or not file.is_file():
+            return None
+        other = workflows.read(file).look
+        return None if other is None else other.types.of_run()
+
+    def of_run(self) -> Type:
+        """What a run of this workflow gives back; None when it may also stop early with something else."""
+        if any(node.kind is not None and node.kind.name == "stop" for node in self.look.tree.nodes):
+            return None
+        outputs, steps = self.look.data.get("outputs"), self.look.tree.steps
+        if isinstance(outputs, dict):
+            if self._running:
+                return None
+            self._running = True
+            try:
+                return self.of_value(outputs, ("outputs",), None, {})
+            finally:
+                self._running = False
+        return self.output_of(steps[-1]) if steps else None
+
+    def event_of(self, names: list[str], *, more: bool = True) -> Type:
+        """An event of one of these names. `more`: with what webhooks have besides."""
+        data = [schemas.OWN_EVENTS.get(name) or self.look.definitions.event_data(name) for name in names]
+        fields = {**schemas.EVENT["properties"], "data": schemas.union(data) or {}}
+        if not more:
+            fields = {name: one for name, one in fields.items() if name not in ("headers", "query")}
+        return {**schemas.EVENT, "properties": fields}
+
+    def _event(self, site: Site) -> Type:
+        """`event` at a place: the one that comes in, or that which started the run."""
+        if site.path[0] in ("triggers", "cancel_on"):
+            one = self.look.data[str(site.path[0])][site.path[1]]
+            return self.event_of(_texts(one.get("event")), more="webhook" in one)
+        if site.role == "match" and site.node is not None and site.node.kind is not None:
+            written = site.node.data.get(site.node.kind.name)
+            return self.event_of(_texts(written.get("event") if isinstance(written, dict) else written), more=False)
+        return schemas.EVENT
+
+    def _returned(self, function: Any) -> Type:
+        """What the annotation of a Python function says that it returns."""
+        if not isinstance(function, str):
+            return None
+        from aiflow.language.check._python_source import Module
+
+        name, _, attribute = function.partition(":")
+        module = self.look.module_at(name) if name else None
+        signature = module.functions.get(attribute) if isinstance(module, Module) else None
+        return None if signature is None else signature.returns
 
     def _branches(self, node: Node) -> Type:
         """`parallel`: the output of the last step of each branch, by its name; with `join: first` one of them."""
@@ -191,8 +274,9 @@ class Types:
                 sides = [kind(self.of(one, site)) for one in (node.left, node.right)]
                 return BOOLEAN if sides == ["boolean", "boolean"] else None
             case nodes.CondExpr():
-                one = self.of(node.expr1, site)
-                other = None if node.expr2 is None else self.of(node.expr2, site)
+                one, other = self.of(node.expr1, site), NULL if node.expr2 is None else self.of(node.expr2, site)
+                if NULL in (one, other):
+                    return other if one == NULL else one
                 return {"type": kind(one)} if kind(one) is not None and kind(one) == kind(other) else None
             case nodes.Concat():
                 return STRING
@@ -220,8 +304,12 @@ class Types:
 
     def root(self, root: str, path: tuple[str | int | None, ...], site: Site) -> tuple[int, Type]:
         """The type a reference begins with, and how many parts of its path that takes."""
+        if root == "event":
+            return 0, self._event(site)
         if root in site.scope:
             owner = site.scope[root]
+            if root == "result" and owner is not None and site.role == "until":
+                return 0, self.one_output_of(owner)
             return 0, self._local(root, owner)
         match root:
             case "inputs":
@@ -347,6 +435,15 @@ class Types:
     def _call(self, node: nodes.Call) -> Type:
         name = node.node.name if isinstance(node.node, nodes.Name) else ""
         return {"now": STRING, "uuid": STRING, "range": {"type": "array", "items": INTEGER}, "zip": LIST}.get(name)
+
+
+def _texts(given: Any) -> list[str]:
+    return [one for one in (given if isinstance(given, list) else [given]) if isinstance(one, str)]
+
+
+def _ends(node: Node) -> bool:
+    """Whether a step always ends the run or fails, and so gives nothing."""
+    return node.kind is not None and node.kind.name in ("fail", "stop") and "if" not in node.data and "on_error" not in node.data
 
 
 def loop_names(site: Site) -> frozenset[str]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
+
+from aiflow.language.vocabulary import ID_PATTERN
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -20,6 +24,18 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     if len(plain) < 3:
         return None
     return next((one for one in words if one.lower().startswith(plain) or (len(one) > 2 and plain.startswith(one.lower()))), None)
+
+
+def better_name(given: str) -> str:
+    """A name of the language's form that is like the given text; empty when there is none."""
+    if "{{" in given:
+        return ""
+    given = unicodedata.normalize("NFKD", given).encode("ascii", "ignore").decode()
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", given).lower()
+    snake = re.sub(r"[^a-z0-9_]+", "_", snake).strip("_")[:64]
+    if snake[:1].isdigit():
+        snake = f"step_{snake}"
+    return snake if re.fullmatch(ID_PATTERN, snake) else ""
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
@@ -75,7 +91,7 @@ def text_flow(value: str) -> str:
         not value
         or value != value.strip()
         or value[0] in "{}[]&*!|>%@`'\"#,?-:"
-        or any(part in value for part in (": ", " #", "{{", "{%"))
+        or any(part in value for part in (": ", " #", " *", "{{", "{%"))
     )
     if not risky and value.lower() not in ("true", "false", "null", "yes", "no", "on", "off", "~") and not _numeric(value):
         return value

@@ -33,6 +33,25 @@ def _end(node: Node) -> Node | None:
         return None
     if node.kind.name == "fail":
         return node
+    if node.kind.lists == "branches":
+        ends = [next((end for one in steps if (end := _end(one))), None) for steps in node.branches.values()]
+        needed = all(ends) if node.data.get("join") == "first" else any(ends)
+        return next((end for end in ends if end), None) if needed else None
+    if node.kind.lists == "cases":
+        return _of_cases(node)
     if node.kind.lists:
         return next((end for one in node.lists.get("do", ()) if (end := _end(one))), None)
     return None
+
+
+def _of_cases(node: Node) -> Node | None:
+    """The end of a `switch` of which every branch ends, when one of them always runs."""
+    written = node.data["switch"]
+    lists = list(node.branches.values())
+    last = written[-1] if isinstance(written, list) and written else None
+    if "else" in node.lists and node.else_in_body:
+        lists.append(node.lists["else"])
+    elif not (isinstance(last, dict) and last.get("if", True) is True):
+        return None
+    ends = [next((end for one in steps if (end := _end(one))), None) for steps in lists]
+    return ends[-1] if ends and all(ends) else None

@@ -11,7 +11,7 @@ from aiflow.language.check._inspection import Inspection
 from aiflow.language.check._sites import Site
 from aiflow.language.syntax import ExpressionSyntaxError, start_of
 
-_CONDITIONS = ("if", "retry.if")
+_CONDITIONS = ("if", "retry.if", "until", "match")
 
 
 def check(look: Inspection) -> None:
@@ -29,7 +29,10 @@ def check(look: Inspection) -> None:
 
 
 def _is_condition(site: Site) -> bool:
-    return site.role in _CONDITIONS or (site.role == "config" and site.node is not None and site.bare)
+    if site.word in ("if", "match") or site.role in _CONDITIONS:
+        return True
+    kind = site.node.kind if site.node is not None else None
+    return site.role == "config" and site.bare and kind is not None and kind.name == "assert"
 
 
 def _unbraced(site: Site) -> ExpressionSyntaxError | None:
@@ -60,7 +63,10 @@ def _constant(look: Inspection, site: Site) -> None:
             word = "true" if outcome else "false"
             written = site.text.strip()
             hint = "" if written in ("true", "false") else f"if that is meant, write: {site.word}: {word}"
-            if hint:
+            if site.role == "until" and not outcome:
+                message = "this condition is always false, so the passes end only at `max`, with an error"
+                look.at_value(site.path, message, "constant-condition", "look at what the pass gave: until: result.done")
+            elif hint:
                 message = f"this condition is always {word}, whatever the run does"
                 look.at_value(site.path, message, "constant-condition", hint, severity)
         return

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from aiflow.language.check._inspection import Inspection
-from aiflow.language.check._words import said
+from aiflow.language.check._words import better_name, said
 from aiflow.language.tree import Node, Path
 from aiflow.language.vocabulary import ID_PATTERN, RESERVED_NAMES
 
@@ -77,7 +77,10 @@ def _inside_body(node: Node, outer: Node) -> bool:
 def _form(look: Inspection, path: Path, given: str, key: str, what: str) -> bool:
     if _FORM.fullmatch(given):
         return True
-    better = _better(given)
+    better = better_name(given)
+    if not given:
+        look.at_value(path, f"`{key}` is empty", "bad-id", f"write a name, for example: {key}: summary, or remove it")
+        return False
     look.at_value(
         path,
         f"`{given}` cannot be {what}: {_why(given)}",
@@ -94,8 +97,6 @@ def _why(given: str) -> str:
         return "it cannot contain a template"
     if len(given) > 64:
         return f"it has {len(given)} characters, at most 64 are allowed"
-    if not given:
-        return "it is empty"
     if "-" in given:
         return "in an expression the dash is a minus"
     if " " in given:
@@ -108,16 +109,6 @@ def _why(given: str) -> str:
         return "it has capital letters"
     bad = next((char for char in given if not re.fullmatch("[a-z0-9_]", char)), given[0])
     return f"it begins with `{given[0]}`" if bad == given[0] else f"it has the character `{bad}`"
-
-
-def _better(given: str) -> str:
-    if "{{" in given:
-        return ""
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", given).lower()
-    snake = re.sub(r"[^a-z0-9_]+", "_", snake).strip("_")[:64]
-    if snake[:1].isdigit():
-        snake = f"step_{snake}"
-    return snake if _FORM.fullmatch(snake) else ""
 
 
 def _free(wanted: str, taken: set[str]) -> str:

@@ -33,18 +33,35 @@ def _step(look: Inspection, node: Node) -> None:
     value = node.data[node.kind.name]
     config = long_form(node.kind, value, look.file.parent)
     options: Mapping[str, Any] = {}
+    prompt_schema = False
     if node.kind.name == "llm" and "prompt" in config:
         prompt = look.definitions.prompt_at(config["prompt"])
         if prompt is None:
             return
-        options = prompt.options
+        options, prompt_schema = prompt.options, prompt.schema is not None
     full = {**options, **with_defaults(config, kind_defaults(node.kind, *look.layers), options)}
     if not full.get("model"):
         alias = next(iter(look.settings.models), "")
         hint = f"write: model: {alias or 'openai/gpt-4o-mini'}, or for all: defaults: {{{node.kind.name}: {{model: ...}}}}"
         look.at_key(path, f"no model is named for this `{node.kind.name}`", "no-model", hint)
-    elif isinstance(value, dict):
+        return
+    if isinstance(value, dict):
         _names(look, (*path, "model"), value.get("model"))
+    if node.kind.name == "llm" and (full.get("schema") is not None or prompt_schema):
+        _schema(look, path, full["model"])
+
+
+def _schema(look: Inspection, path: Path, given: Any) -> None:
+    """A hint when none of the models can be held to the schema, as far as litellm's table says."""
+    names = [name for name in (given if isinstance(given, list) else [given]) if isinstance(name, str)]
+    models = [look.settings.models[name].model if name in look.settings.models else name for name in names]
+    if not models or any("/" not in model and "-" not in model for model in models):
+        return
+    from aiflow.models.tables import refuses_schemas
+
+    if all(refuses_schemas(model) for model in models):
+        message = f"litellm says that {models[0]} cannot be held to a schema: it is only told the schema, and may not follow it"
+        look.at_key(path, message, "schema-not-held", "take another model, or allow more repairs: repair: 2", "hint")
 
 
 def _names(look: Inspection, path: Path, given: Any) -> None:

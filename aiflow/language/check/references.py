@@ -22,6 +22,8 @@ def check(look: Inspection) -> None:
                 continue
             if _is_too_early(site, reference):
                 early.add(reference.root)
+            if _before_the_run(look, site, reference):
+                continue
             match reference.root:
                 case "steps" if site.role != "defaults":
                     _step(look, site, reference)
@@ -34,6 +36,24 @@ def check(look: Inspection) -> None:
 def _say(look: Inspection, site: Site, reference: Reference, message: str, code: str, hint: str = "") -> None:
     length = len(path_text(reference.root, reference.path))
     look.at_offset(site.path, reference.offset, message, code, hint, length=length)
+
+
+def _before_the_run(look: Inspection, site: Site, reference: Reference) -> bool:
+    """Report what does not exist yet when a trigger fires, a run is admitted, or an event may cancel it."""
+    role, root = site.role, reference.root
+    if role == "triggers" and root in ("inputs", "steps", "run", "step"):
+        are = "are no" if root in ("inputs", "steps") else "is no"
+        message = f"a trigger is asked before there is a run, so there {are} `{root}` yet"
+        field = next((str(key) for key in reversed(reference.path) if isinstance(key, str) and key != "output"), "id")
+        hint = f"use the incoming event: event.data.{field}"
+    elif role in ("cancel_on", "concurrency") and root in ("steps", "step"):
+        asked = "an event may cancel a run at any time" if role == "cancel_on" else "this is asked before the first step"
+        message = f"{asked}, so no step has an output for sure"
+        hint = "compare with an input: inputs.id" if role == "cancel_on" else "use an input: key: inputs.user_id"
+    else:
+        return False
+    _say(look, site, reference, message, "too-early", hint)
+    return True
 
 
 def _step(look: Inspection, site: Site, reference: Reference) -> None:
@@ -93,8 +113,16 @@ def _input(look: Inspection, site: Site, reference: Reference) -> None:
     elif names:
         hint = f"the inputs are: {listed(names)}"
     else:
-        hint = f"declare it at the top: inputs: {{{name}: string}}"
+        hint = f"declare it at the top: inputs: {{{_declaration(site, name)}}}"
     _say(look, site, reference, f"there is no input `{name}`", "unknown-input", hint)
+
+
+def _declaration(site: Site, name: str) -> str:
+    """How an input is probably declared, by its use."""
+    alone = site.text.strip() == f"inputs.{name}"
+    if site.role == "each":
+        return f"{name}(array): string"
+    return f"{name}: boolean" if alone and site.role in ("if", "until") else f"{name}: string"
 
 
 def _name(look: Inspection, site: Site, reference: Reference) -> None:

@@ -25,6 +25,7 @@ _KEYS = (
     (re.compile(r"\beyJ[A-Za-z0-9_-]{15,}\.eyJ[A-Za-z0-9_-]{15,}\.[A-Za-z0-9_-]{10,}"), "a token (JWT)"),
     (re.compile(r"://[^/\s:@{}]+:[^/\s@{}]{3,}@"), "a password in a URL"),
 )
+_PATHS = {("email", "template"): "the path of an email", ("call", "workflow"): "the path of a workflow"}
 _OPEN_KINDS = ("http", "email")
 _OPEN_WITH = ("python", "shell")
 
@@ -70,6 +71,8 @@ def _as_variables(script: str, long: bool) -> str:
             word += "_2"
         names[word] = inner
         before = script[: found.start()].rpartition("\n")[2]
+        if not found["quote"] and before.count("'") % 2 == 1:
+            return f"""'"${word}"'"""  # out of the single quotes, in which nothing is replaced, and in again
         quoted = not found["quote"] and before.count('"') % 2 == 1
         return f"${{{word}}}" if quoted else f'"${word}"'
 
@@ -103,13 +106,20 @@ def _fixed(look: Inspection, node: Node) -> None:
         if isinstance(given, str) and "{{" in given:
             path: Path = (*node.path, node.kind.name, option) if isinstance(value, dict) else (*node.path, node.kind.name)
             if not look.is_wrong(path):
-                message = f"`{option}` of `{node.kind.name}` cannot contain a template: it is checked before the run"
-                hint = "values come from `params`: ... where name = :name" if option == "query" else "write it as it is"
+                what = _PATHS.get((node.kind.name, option), f"`{option}` of `{node.kind.name}`")
+                message = f"{what} cannot contain a template: it is checked before the run"
+                hint = "write it as it is"
+                if (node.kind.name, option) in _PATHS:
+                    hint = "write the path as it is; choose between files with `switch`"
+                elif option == "query":
+                    hint = "values come from `params`: ... where name = :name"
                 look.at_value(path, message, "fixed-option", hint)
 
 
 def _may_see_secrets(site: Site) -> bool:
     node = site.node
+    if site.role == "triggers":
+        return site.word == "secret"
     if node is None or node.kind is None:
         return site.role == "defaults" and len(site.path) > 1 and site.path[1] in _OPEN_KINDS
     if site.role == "config":
@@ -145,7 +155,7 @@ def _has_secret(schema: Any) -> bool:
 def _stored(look: Inspection, site: Site, reference: Reference) -> None:
     written = path_text(reference.root, reference.path)
     message = f"`{written}` is secret, and here it would be stored with the run"
-    hint = "secrets may go only into `http`, and into `with` of `python` and `shell`"
+    hint = "secrets may go only into `http`, `email` and the `secret` of a trigger, and into `with` of `python` and `shell`"
     look.at_offset(site.path, reference.offset, message, "secret-stored", hint, length=len(written))
 
 

@@ -14,7 +14,7 @@ from aiflow.language.check._shape_words import (
     unknown_step_key,
     unknown_top_key,
 )
-from aiflow.language.check._words import block, nearest, said
+from aiflow.language.check._words import block, flow, nearest, said
 from aiflow.language.config import modifier_default
 from aiflow.language.model import case_text
 from aiflow.language.tree import Node, Path
@@ -36,6 +36,7 @@ _PARTNERS = {
 }
 _OTHER_PARTNERS = (("else", "switch"), ("concurrency", "parallel"))
 _LISTS = ("else", "on_error", "on_timeout")
+_ITEMS = ("triggers", "cancel_on")
 
 
 def check(look: Inspection) -> None:
@@ -99,6 +100,17 @@ def _step(look: Inspection, node: Node) -> None:
     if present:
         check_kind(look, node, known[present[0]])
     _partners(look, node)
+    if "each" in node.data and "until" in node.data:
+        _both_loops(look, node)
+
+
+def _both_loops(look: Inspection, node: Node) -> None:
+    second = [key for key in node.data if key in ("each", "until")][1]
+    each, until = (flow(node.data[key]) for key in ("each", "until"))
+    lines = [f"        - each: {each}", "          do:", f"            - until: {until}", "              do: [...]"]
+    message = "`each` and `until` on one step: nobody can tell which is inside the other"
+    look.at_key((*node.path, second), message, "two-loops", "\n".join(["nest them:", *lines]))
+    look.wrong.add((*node.path, second))
 
 
 def _no_kind(look: Inspection, node: Node) -> None:
@@ -141,7 +153,7 @@ def _modifier(look: Inspection, node: Node, path: Path, key: str, value: Any) ->
 
 
 def _value(look: Inspection, path: Path, key: str, word: Word, value: Any) -> None:
-    """A value against the schema of its word. The first misfit is enough."""
+    """A value against the schema of its word. The first misfit is enough, except in lists of things of their own."""
     templates = key == "with"
     if value is None and not has_type(None, word.schema.get("type")):
         hint = f"write: {key}: {word.write}" if word.write else "give it a value, or remove it"
@@ -149,7 +161,8 @@ def _value(look: Inspection, path: Path, key: str, word: Word, value: Any) -> No
         return
     for misfit in misfits(value, word.schema, templates=templates):
         say_misfit(look, (*path, *misfit.path), misfit, key, word, value_below(value, misfit.path), whole=not misfit.path)
-        return
+        if key not in _ITEMS:
+            return
 
 
 def _partners(look: Inspection, node: Node) -> None:
@@ -162,7 +175,8 @@ def _partners(look: Inspection, node: Node) -> None:
         if word.partner in node.meant or (key, node.kind.name if node.kind else "") in _OTHER_PARTNERS:
             continue
         has = "has none" if key == "else" else f"has no `{word.partner}`"
-        hint = _PARTNERS.get(word.partner) or f"add: each: inputs.{_plural(node)}"
+        waits = key == "on_timeout" and node.kind is not None and node.kind.name in ("wait_for", "approve")
+        hint = "add: timeout: 3d" if waits else _PARTNERS.get(word.partner) or f"add: each: inputs.{_plural(node)}"
         look.at_key((*node.path, key), f"{word.names}, and this step {has}", "needs-partner", hint)
 
 

@@ -1,4 +1,4 @@
-"""Time: durations, moments, times of day, zones, rates."""
+"""Time: durations, moments, times of day, zones, cron lines, rates."""
 
 from __future__ import annotations
 
@@ -34,6 +34,12 @@ _RATE_UNITS = {
     "d": "d",
     "day": "d",
 }
+_ZONES = {
+    "CEST": "Europe/Paris", "BST": "Europe/London", "PST": "America/Los_Angeles", "PDT": "America/Los_Angeles",
+    "MDT": "America/Denver", "CDT": "America/Chicago", "EDT": "America/New_York", "JST": "Asia/Tokyo", "AEST": "Australia/Sydney",
+    "Z": "UTC", "GMT+1": "Europe/Paris",
+}  # fmt: skip
+"""Short names of zones that are no IANA names, and a city where they hold."""
 _ISO = {"w": "P{}W", "d": "P{}D", "h": "PT{}H", "m": "PT{}M", "s": "PT{}S"}
 
 
@@ -44,8 +50,18 @@ def check(look: Inspection) -> None:
     if isinstance(defaults, dict):
         _fixed(look, ("defaults", "timeout"), defaults.get("timeout"))
         _retry(look, ("defaults", "retry"), defaults.get("retry"))
+        for kind in ("llm", "embed", "http", "email", "shell"):
+            options = defaults.get(kind)
+            _fixed(look, ("defaults", kind, "cache"), options.get("cache") if isinstance(options, dict) else None)
+    _throttle(look, ("throttle",), look.data.get("throttle"))
+    triggers = look.data.get("triggers")
+    for index, trigger in enumerate(triggers if isinstance(triggers, list) else []):
+        if isinstance(trigger, dict):
+            _cron(look, ("triggers", index, "cron"), trigger.get("cron"))
+            _zone(look, ("triggers", index, "timezone"), trigger.get("timezone"))
     for node in look.tree.nodes:
-        _fixed(look, (*node.path, "timeout"), node.data.get("timeout"))
+        for key in ("timeout", "every", "max", "cache"):
+            _fixed(look, (*node.path, key), node.data.get(key))
         _retry(look, (*node.path, "retry"), node.data.get("retry"))
         _throttle(look, (*node.path, "throttle"), node.data.get("throttle"))
         if node.kind is not None and node.kind.name == "wait":
@@ -144,9 +160,26 @@ def _zone(look: Inspection, path: Path, given: Any) -> None:
 
         zones = sorted(available_timezones())
         cities = {zone.rpartition("/")[2].lower(): zone for zone in reversed(zones)}
-        near = cities.get(given.strip().lower().replace(" ", "_")) or nearest(given, zones)
+        near = _ZONES.get(given.strip().upper()) or cities.get(given.strip().lower().replace(" ", "_")) or nearest(given, zones)
         hint = f"did you mean {near}?" if near else "write an IANA name such as Europe/Paris or UTC"
         look.at_value(path, f'"{given}" is not a time zone', "timezone", hint)
+
+
+def _cron(look: Inspection, path: Path, given: Any) -> None:
+    if not _is_fixed_text(look, path, given):
+        return
+    from aiflow.cron import CronError, check_cron
+
+    try:
+        doubt = check_cron(given)
+    except CronError as error:
+        if error.at:
+            look.at_offset(path, error.at, str(error), "cron", error.hint, length=error.length)
+        else:
+            look.at_value(path, str(error), "cron", error.hint)
+        return
+    if doubt is not None:
+        look.at_value(path, doubt[0], "cron", doubt[1], "hint")
 
 
 def _parsed(look: Inspection, path: Path, given: Any, parse: Callable[[str], Any], code: str, hint: str) -> None:

@@ -17,18 +17,22 @@ from aiflow.language.references import Reference
 from aiflow.language.syntax import offset_of, start_of
 
 _NUMBERS = ("integer", "number")
-_OTHER_STATUS = {
+OTHER_STATUS = {
     "success": "ok", "succeeded": "ok", "completed": "ok", "complete": "ok", "done": "ok", "error": "failed", "failure": "failed",
     "timeout": "timed_out", "canceled": "cancelled",
 }  # fmt: skip
 """What other tools call the status of a step."""
+_FEW = 3
+"""So many fields: the first is proposed when none is like the one that was written."""
+_HOLDERS = ("data", "body")
+"""Fields in which the fields of others are: of an event, of an answer."""
 _ORDER = {"gt": ">", "gteq": ">=", "lt": "<", "lteq": "<="}
 
 
 def check(look: Inspection) -> None:
     """All faults of types, as far as types are known."""
     for site in look.sites:
-        if site.tree is None:
+        if site.tree is None or look.is_wrong(site.path):
             continue
         before = len(look.problems)
         for reference in site.references:
@@ -57,10 +61,15 @@ def _no_field(look: Inspection, site: Site, reference: Reference, found: NoField
     here = _called(reference, found.at)
     length = len(path_text(reference.root, path))
     if found.fields is not None:
-        near = nearest(str(key), found.fields) or found.fields[0]
-        fixed = path_text(reference.root, (*path[: found.at], near, *path[found.at + 1 :]))
+        near = nearest(str(key), found.fields)
+        holder = next((one for one in _HOLDERS if one in found.fields), None) if near is None else None
+        if reference.root == "event" and found.at == 0:
+            near, holder = None, "data"
+        more = (holder, *path[found.at :]) if holder else (near or found.fields[0], *path[found.at + 1 :])
+        fixed = path_text(reference.root, (*path[: found.at], *more))
+        sure = near is not None or holder is not None or len(found.fields) <= _FEW
         message = f"{here} has the fields {listed(found.fields)}; not `{key}`"
-        hint = f"did you mean {fixed}?"
+        hint = f"did you mean {fixed}?" if sure else ""
     elif kind(found.found) == "array":
         message = f"{here} is a list, it has no field `{key}`"
         hint = f"for all items write: {owner} | map(attribute='{key}'); for one: {owner}[0].{key}"
@@ -163,7 +172,7 @@ def _in_list(look: Inspection, site: Site, node: nodes.Compare, left: nodes.Expr
 
 def _never(look: Inspection, site: Site, left: nodes.Expr, right: nodes.Const, values: list[Any], sign: str) -> None:
     shown = _shown(right)
-    near = _OTHER_STATUS.get(str(right.value)) if "outcome_unknown" in values else None
+    near = OTHER_STATUS.get(str(right.value)) if "outcome_unknown" in values else None
     near = near or nearest(right.value, [one for one in values if isinstance(one, str)]) if isinstance(right.value, str) else None
     always = "never" if sign == "eq" else "always something else than"
     message = f"{_expression(left)} is one of {listed(map(str, values))}; {always} {shown}"
@@ -204,14 +213,19 @@ def _arithmetic(look: Inspection, site: Site, node: nodes.BinExpr) -> None:
     side = (node.left, node.right)[wrong]
     subject = _expression(side)
     message = f"`{sign}` cannot calculate with {subject if subject != 'this' else 'this'}, which is {say(types[wrong])}"
+    look.at_offset(site.path, start_of(side), message, "arithmetic", _calculable(sign, side, kinds, wrong))
+
+
+def _calculable(sign: str, side: nodes.Expr, kinds: list[str | None], wrong: int) -> str:
+    """What to write instead of a text, list or map that cannot be calculated with."""
+    subject = _expression(side)
     if kinds[wrong] == "string":
-        join = sign == "+" and "string" in kinds
-        hint = f"to join texts write ~ for +; for a number: {subject} | float" if join else f"write: ({subject} | float)"
-    else:
-        hint = f"for its length write: ({subject} | length)" if kinds[wrong] in ("array", "object") else ""
-    look.at_offset(site.path, start_of(side), message, "arithmetic", hint)
-
-
+        if sign == "+" and isinstance(side, nodes.Const):
+            return "to join texts write ~ for +"
+        return f"to join texts write ~ for +; for a number: {subject} | float" if sign == "+" else f"write: ({subject} | float)"
+    if kinds[wrong] == "array" and sign == "+":
+        return f"to add an item write: {subject} + [...]; for its length: ({subject} | length)"
+    return f"for its length write: ({subject} | length)" if kinds[wrong] in ("array", "object") else ""
 def _expression(node: nodes.Expr) -> str:
     return reference_text(node) if isinstance(node, (nodes.Name, nodes.Getattr, nodes.Getitem)) else _shown(node)
 
