@@ -306,7 +306,8 @@ TOP: Mapping[str, Word] = {
                             "enumDescriptions": [
                                 "It waits.", "It ends as `skipped`.", "The oldest is cancelled.", "It fails with `concurrency`.",
                             ],  # fmt: skip
-                            "description": "What happens to a run that is one too many. Default: queue.",
+                            "description": "What happens to a run that is one too many. queue (default): it waits; skip: it ends "
+                            "as `skipped`; replace: the oldest is cancelled; fail: it fails with `concurrency`.",
                             "default": "queue",
                         },
                     },
