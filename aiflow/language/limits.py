@@ -131,9 +131,11 @@ class Budget:
         self.check()
 
     def seconds_left(self) -> float:
-        """Time that may still be used."""
-        self.extend()
-        return (self._deadline_ns - thread_time_ns()) / 1e9
+        """Time that may still be used; the data are looked at only when it is short."""
+        left = self._deadline_ns - thread_time_ns()
+        if left < self._limits.time_ms * 500_000 and self.extend():
+            return self.seconds_left()
+        return left / 1e9
 
     def made(self, value: Any) -> Any:
         """Count a new value, give it back. Inner values are not looked into: they were counted when they were made."""

@@ -218,7 +218,7 @@ async def test_another_worker_opens_the_input_after_a_crash(project: Project, ap
 async def test_another_key_fails_the_run_with_what_to_do(project: Project, app: App) -> None:
     workflow = project.load('inputs: {pw: secret}\nsteps:\n  - python: leaks:silent\n    with: {key: "{{ inputs.pw }}"}\n')
     other = with_settings(project.settings, env={**project.settings.env, "AIFLOW_SECRET_KEY": "another key, also long enough"})
-    rid = await Client(app.store, other, app.blobs).start(workflow, {"pw": PASSWORD})
+    rid = await Client(app.store, app.events, other, app.blobs).start(workflow, {"pw": PASSWORD})
     worker = app.worker()
     await worker.start()
     info = await ended(app, rid)
@@ -230,17 +230,17 @@ async def test_the_embedded_store_has_a_key_of_its_own(project: Project, app: Ap
     workflow = project.load('inputs: {pw: secret}\nsteps:\n  - python: leaks:silent\n    with: {key: "{{ inputs.pw }}"}\n')
     env = {name: value for name, value in project.settings.env.items() if name != "AIFLOW_SECRET_KEY"}
     embedded = with_settings(project.settings, env=env, redis_url=None)
-    await Client(app.store, embedded, app.blobs).start(workflow, {"pw": PASSWORD})
+    await Client(app.store, app.events, embedded, app.blobs).start(workflow, {"pw": PASSWORD})
     key = project.settings.state_dir / "key"
     first = key.read_bytes()
     assert key.stat().st_mode & 0o777 == 0o600
-    await Client(app.store, embedded, app.blobs).start(workflow, {"pw": PASSWORD})
+    await Client(app.store, app.events, embedded, app.blobs).start(workflow, {"pw": PASSWORD})
     assert key.read_bytes() == first
     assert [path.name for path in key.parent.glob("key*")] == ["key"]
     remote = with_settings(project.settings, env=env, redis_url="redis://store.example")
     with pytest.raises(ConfigError, match="needs AIFLOW_SECRET_KEY"):
-        await Client(app.store, remote, app.blobs).start(workflow, {"pw": PASSWORD})
+        await Client(app.store, app.events, remote, app.blobs).start(workflow, {"pw": PASSWORD})
     weak = with_settings(project.settings, env={**env, "AIFLOW_SECRET_KEY": "word"})
     with pytest.raises(ConfigError, match="fewer than 16"):
-        await Client(app.store, weak, app.blobs).start(workflow, {"pw": PASSWORD})
+        await Client(app.store, app.events, weak, app.blobs).start(workflow, {"pw": PASSWORD})
     assert_no_trace(project, PASSWORD)
