@@ -132,7 +132,7 @@ SCHEMA: dict[str, Any] = {
     "patternProperties": {"^x-": {}},
 }  # fmt: skip
 
-Path_ = tuple[Any, ...]
+Path = tuple[Any, ...]
 
 
 def render() -> str:
@@ -140,7 +140,7 @@ def render() -> str:
     return json.dumps(SCHEMA, indent=2, ensure_ascii=False) + "\n"
 
 
-def shape_faults(data: Any) -> Iterator[tuple[Path_, str, str, bool]]:
+def shape_faults(data: Any) -> Iterator[tuple[Path, str, str, bool]]:
     """(path, message, hint, whether the key is meant and not the value) of everything that does not fit."""
     for path, known in _unknown(data, SCHEMA, ()):
         near = get_close_matches(str(path[-1]), known, 1, 0.6)
@@ -154,7 +154,7 @@ def shape_faults(data: Any) -> Iterator[tuple[Path_, str, str, bool]]:
             yield misfit.path, f"`{name}` {misfit.message}" if misfit.path else f"the file {misfit.message}", misfit.hint, False
 
 
-def _unknown(data: Any, schema: Mapping[str, Any], path: Path_) -> Iterator[tuple[Path_, list[str]]]:
+def _unknown(data: Any, schema: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, list[str]]]:
     if isinstance(data, list) and isinstance(schema.get("items"), Mapping):
         for index, item in enumerate(data):
             yield from _unknown(item, schema["items"], (*path, index))

@@ -136,6 +136,29 @@ def test_attempts_time_limits_and_retries_are_virtual(tmp_path: Path) -> None:
     assert wrong(outcome) == []
 
 
+def test_short_delays_and_rates_are_virtual_too(tmp_path: Path) -> None:
+    flow = """\
+        steps:
+          - id: page
+            http: "https://example.invalid/"
+            retry: {times: 1, delay: 500ms, if: "true"}
+          - id: items
+            each: range(3)
+            concurrency: 1
+            throttle: 60/min
+            http: "https://example.invalid/"
+          - id: poll
+            set: {n: "{{ index }}"}
+            until: index == 2
+            every: 800ms
+        """
+    tests = """\
+        mock: {page: [{error: broken}, fine], items: fine}
+        tests: [{name: one, expect: {took: 4s100ms, steps: {page: {attempts: 2}}}}]
+        """
+    assert wrong(played(tmp_path, flow, tests)) == []
+
+
 def test_a_wait_in_an_item_lets_the_others_go_on(tmp_path: Path) -> None:
     flow = """\
         steps:
