@@ -130,6 +130,14 @@ class CompiledPlan:
     fans: dict[str, CompiledStep]
     kept: frozenset[str]
     actors: dict[int, str]
+    _called: dict[str, tuple[Workflow, str, bytes]] = field(default_factory=dict)
+
+    def called(self, written: str) -> tuple[Workflow, str, bytes]:
+        """The workflow that a `call` names: (workflow, version, stored form)."""
+        if written not in self._called:
+            workflow = self.workflow.calls[written]
+            self._called[written] = (workflow, *encode_plan(workflow))
+        return self._called[written]
 
     def step_at(self, path: str) -> Step | None:
         """The step that a path names, or None."""

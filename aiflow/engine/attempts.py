@@ -7,13 +7,14 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from aiflow.engine.calls import Calls, again, waits_for
 from aiflow.engine.failure import DEATHS, NEVER_RETRIED, Failed, StopRun, describe
 from aiflow.engine.retry import backoff_ms
 from aiflow.engine.writing import Entry, Writing
 from aiflow.errors import StepError
 from aiflow.language.model import join
 from aiflow.plan import CompiledStep
-from aiflow.steps._kind import Context, Done, Stop, Usage, Wait
+from aiflow.steps._kind import Call, Context, Done, Stop, Usage, Wait
 from aiflow.store.records import Record
 from aiflow.values import Value
 
@@ -42,6 +43,9 @@ class Attempts(Writing, abc.ABC):
             await self.leave(due_ms)
         resumed = due_ms > 0
         until: int | None = (state or {}).get("until") if slot == "do" else None
+        if slot == "@" and "c" in state:  # it waits for a run that it called
+            entry[1], entry[2], resumed = slot, state, True
+            until = state.get("until") if state.get("g") == self.run.generation else None
         while True:
             try:
                 if self.run.settled and path in self.run.settled:
@@ -94,11 +98,13 @@ class Attempts(Writing, abc.ABC):
         timeout_ms = cs.step.timeout_ms
         if timeout_ms is None:
             return await self._attempt(cs, path, attempt, entry, rest, resumed)
-        if cs.kind.run is not None:
+        if cs.kind.run is not None and not cs.kind.elsewhere:
             return await self._bounded(timeout_ms, timeout_ms, self._attempt(cs, path, attempt, entry, rest, resumed))
-        # A block may be let go of and claimed again: what counts is the moment when its time is up.
+        # A block, or a call, may be let go of and claimed again: what counts is the moment when its time is up.
         self.deadlines.append(until or self.clock() + timeout_ms)
         try:
+            if cs.kind.elsewhere:  # what it gave in time counts, however late it is seen
+                return await self._attempt(cs, path, attempt, entry, rest, resumed)
             left = self.deadlines[-1] - self.clock()
             if left <= 0 and rest and (fan := self._open_fan(cs.steps, rest)):
                 await self.store.stop_fan(self.run.rid, fan)
@@ -141,6 +147,8 @@ class Attempts(Writing, abc.ABC):
             if cs.step.timeout_ms is not None:
                 entry[2] = {"n": attempt, "until": self.deadlines[-1]}
             return Done(await self.run_list(cs.steps, rest))
+        if resumed and waits_for(entry) and (done := await Calls(self).collect(cs, path, attempt, entry)) is not None:
+            return done
         if self.deaths >= (2 * DEATHS if kind.pure else DEATHS):  # a pure step is hardly ever the one that kills
             deaths, self.deaths = self.deaths, 0
             raise StepError("quarantined", f"its worker died {deaths} times in this step; it is not tried again")
@@ -181,6 +189,8 @@ class Attempts(Writing, abc.ABC):
             now = self.clock()
             self.keep(cs, path, Record(started=now, finished=now))
             raise StopRun(outcome.reason, outcome.outputs)
+        if isinstance(outcome, Call):
+            return await Calls(self).start(cs, path, attempt, entry, outcome)
         assert isinstance(outcome, Wait)
         entry[1], entry[2] = "@", {"n": attempt, "w": outcome.until_ms}
         await self.leave(outcome.until_ms)
@@ -273,7 +283,7 @@ class Attempts(Writing, abc.ABC):
         if slot is None:
             self.lines.append(self.run.mask(self.store.line("step_failed", **journal)))
             if self.stopped_at is None:
-                entry[1] = entry[2] = None
+                entry[:] = again(entry)
                 self._note_cursor()
         timed_out = error["type"] == "timeout" and cs.on_timeout is not None
         if slot == "on_timeout" or (slot is None and timed_out):

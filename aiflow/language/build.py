@@ -9,10 +9,12 @@ from typing import Any, Literal
 import msgspec
 
 from aiflow.durations import parse_duration
+from aiflow.errors import SpecError
 from aiflow.language.check._inspection import Inspection
 from aiflow.language.check._sites import Site
 from aiflow.language.config import kind_defaults, long_form, modifier_default, with_defaults
 from aiflow.language.model import Concurrency, Retry, Step, Workflow
+from aiflow.language.problems import Problem
 from aiflow.language.tree import Node
 from aiflow.steps._kind import StepKind
 
@@ -77,6 +79,7 @@ class _Builder:
         steps = [self.step(node) for node in tree.steps]
         on_error = [self.step(node) for node in tree.on_error]
         finally_ = [self.step(node) for node in tree.finally_]
+        calls = self._calls()
         return Workflow(
             name=data.get("name") or look.file.stem,
             file=look.definitions.shown(look.file),
@@ -94,12 +97,37 @@ class _Builder:
             prompts=look.definitions.prompt_sources(),
             files=look.definitions.file_contents(),
             step_ids={name: (node.block, node.sub) for name, node in tree.by_id.items()},
+            calls=calls,
             triggers=data.get("triggers") or [],
             cancel_on=data.get("cancel_on") or [],
             concurrency=parse_concurrency(data.get("concurrency")),
             throttle=data.get("throttle"),
             source=look.doc.text,
         )
+
+    def _calls(self) -> dict[str, Workflow]:
+        """The called workflows. Raises SpecError: one of them cannot be loaded, or calls this one."""
+        faults = []
+        for node in self.look.tree.nodes:
+            if node.kind is None or node.kind.name != "call":
+                continue
+            given = node.data["call"]
+            written = given["workflow"] if isinstance(given, dict) else given
+            if self.look.definitions.workflow_at(written) is None:
+                path = (*node.path, "call", "workflow") if isinstance(given, dict) else (*node.path, "call")
+                faults += self._cannot_call(written, self.look.doc.value_at(path))
+        if faults:
+            raise SpecError(faults)
+        return self.look.definitions.called()
+
+    def _cannot_call(self, written: str, place: tuple[int, int]) -> list[Problem]:
+        """Why a workflow cannot be called: at the step that names it, or in its own file."""
+        fault = self.look.definitions.workflow_faults.get(written)
+        problems = fault.problems if fault is not None else []
+        if any((problem.line, problem.column) != (0, 0) for problem in problems):
+            return problems
+        reason, code = (problems[0].message, problems[0].code) if problems else (f"{written} cannot be loaded", "missing-file")
+        return [Problem(self.look.doc.shown, *place, reason, code)]
 
     def step(self, node: Node) -> Step:
         """One step with everything below it."""

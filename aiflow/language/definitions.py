@@ -5,12 +5,13 @@ A fault in one of them is kept here (`problems`, `input_faults`) and does not st
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiflow.errors import SpecError
-from aiflow.language.model import PromptSource
+from aiflow.language.model import PromptSource, Workflow
 from aiflow.language.picoschema import PicoschemaError, read_picoschema, to_json_schema
 from aiflow.language.problems import Problem
 
@@ -27,9 +28,10 @@ class Definitions:
     Args:
         root: the project folder.  file: absolute path of the workflow; paths are relative to its folder.
         inputs: `inputs` as written.
+        load: reads a called workflow, see `workflow_at`; None: it is not looked at.
     """
 
-    def __init__(self, root: Path, file: Path, inputs: Any) -> None:
+    def __init__(self, root: Path, file: Path, inputs: Any, load: Callable[[Path], Workflow] | None = None) -> None:
         self.root = root
         self.folder = file.parent
         self._inputs = inputs
@@ -37,6 +39,9 @@ class Definitions:
         self._sources: dict[str, PromptSource] = {}
         self._schemas: dict[str, dict[str, Any]] = {}
         self._contents: dict[str, str] = {}
+        self._load = load
+        self._workflows: dict[str, Workflow | None] = {}
+        self.workflow_faults: dict[str, SpecError] = {}
         self.problems: list[Problem] = []
         self.input_faults: list[PicoschemaError] = []
 
@@ -100,6 +105,21 @@ class Definitions:
         if given not in self._schemas:
             self._schemas[given] = to_json_schema(self._read_schema(given))
         return self._schemas[given]
+
+    def workflow_at(self, written: str) -> Workflow | None:
+        """The workflow of that path with all that it calls, or None when it cannot be loaded: then `workflow_faults` says why."""
+        if written not in self._workflows:
+            self._workflows[written] = None
+            try:
+                if self._load is not None:
+                    self._workflows[written] = self._load(self.locate(written))
+            except SpecError as error:
+                self.workflow_faults[written] = error
+        return self._workflows[written]
+
+    def called(self) -> dict[str, Workflow]:
+        """The called workflows that were loaded, by path as written."""
+        return {written: workflow for written, workflow in self._workflows.items() if workflow is not None}
 
     def _read_schema(self, written: str) -> Any:
         from aiflow.language.load import load_document

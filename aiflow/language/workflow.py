@@ -9,7 +9,7 @@ from aiflow.language.check import Inspection, check_all
 from aiflow.language.check.project import project_problems
 from aiflow.language.definitions import Definitions
 from aiflow.language.load import Document, decode_source, read_document
-from aiflow.language.model import Workflow, walk_paths
+from aiflow.language.model import Workflow, walk_paths, with_called
 from aiflow.language.problems import Problem
 from aiflow.language.tree import plant
 from aiflow.settings import Settings
@@ -21,12 +21,29 @@ def load_workflow(path: Path, settings: Settings) -> Workflow:
 
     Raises: SpecError: with all problems of the file and of the prompts and schemas it names.
     """
-    look, problems = _look_at(path, settings)
+    return _load(path, settings, ())
+
+
+def _load(path: Path, settings: Settings, callers: tuple[Path, ...]) -> Workflow:
+    """The same for a workflow that is called, directly or not, by these files."""
+    look, problems = _look_at(path, settings, callers)
     if look is None or any(problem.severity == "error" for problem in problems):
         raise SpecError(problems)
     from aiflow.language.build import build
 
     return build(look)
+
+
+def _load_called(target: Path, settings: Settings, callers: tuple[Path, ...]) -> Workflow:
+    """What a `call` names. Raises: SpecError: with a place, faults of that file; without (0, 0), why it cannot be called."""
+    shown = Definitions(settings.root, target, None).shown
+    if not target.is_file():
+        raise SpecError([Problem(shown(target), 0, 0, f"{shown(target)} does not exist", "missing-file")])
+    target = target.resolve()
+    if target in callers:
+        circle = " calls ".join(shown(one) for one in (*callers[callers.index(target) :], target))
+        raise SpecError([Problem(shown(target), 0, 0, f"this call never ends: {circle}", "circular-call")])
+    return _load(target, settings, callers)
 
 
 def load_runnable(path: Path, settings: Settings) -> Workflow:
@@ -36,8 +53,9 @@ def load_runnable(path: Path, settings: Settings) -> Workflow:
     """
     workflow = load_workflow(path, settings)
     problems = [
-        Problem(workflow.file, step.line, step.column, f"`{step.kind}` cannot run in this version yet", "not-yet")
-        for _, step in walk_paths(workflow)
+        Problem(one.file, step.line, step.column, f"`{step.kind}` cannot run in this version yet", "not-yet")
+        for one in with_called(workflow)
+        for _, step in walk_paths(one)
         if kinds()[step.kind].later
     ]
     if problems:
@@ -50,7 +68,7 @@ def check_workflow(path: Path, settings: Settings) -> list[Problem]:
     return _look_at(path, settings)[1]
 
 
-def _look_at(path: Path, settings: Settings) -> tuple[Inspection | None, list[Problem]]:
+def _look_at(path: Path, settings: Settings, callers: tuple[Path, ...] = ()) -> tuple[Inspection | None, list[Problem]]:
     path = path.absolute()
     shown = Definitions(settings.root, path, None).shown(path)
     try:
@@ -67,14 +85,17 @@ def _look_at(path: Path, settings: Settings) -> tuple[Inspection | None, list[Pr
     document, faults = read_document(text, shown)
     if document is None:
         return None, faults
-    look = inspect(document, path, settings)
+    look = inspect(document, path, settings, callers)
     return look, _merged(faults, [*look.problems, *project_problems(settings)])
 
 
-def inspect(document: Document, path: Path, settings: Settings) -> Inspection:
-    """All checks of one document."""
+def inspect(document: Document, path: Path, settings: Settings, callers: tuple[Path, ...] = ()) -> Inspection:
+    """All checks of one document. `callers`: files that call it, the outermost first."""
     data = document.data if isinstance(document.data, dict) else {}
-    definitions = Definitions(settings.root, path, data.get("inputs"))
+    chain = (*callers, path.resolve())
+    definitions = Definitions(
+        settings.root, path, data.get("inputs"), lambda target: _load_called(target, settings, chain)
+    )  # fmt: skip
     look = Inspection(document, plant(document.data), settings, path, definitions)
     check_all(look)
     return look

@@ -1,4 +1,4 @@
-"""Loads the Lua scripts of `lua/`: one file per transition, `_lib.lua` put before each."""
+"""Loads the Lua scripts of `lua/`: one file per transition, `_lib.lua` and `_runs.lua` put before each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Script:
 def scripts() -> dict[str, Script]:
     """All scripts by name."""
     folder = files("aiflow.store") / "lua"
-    library = (folder / "_lib.lua").read_text("utf-8")
+    library = "\n".join((folder / name).read_text("utf-8") for name in ("_lib.lua", "_runs.lua"))
     found = {}
     for entry in folder.iterdir():
         name = entry.name.removesuffix(".lua")

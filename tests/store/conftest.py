@@ -15,7 +15,7 @@ from aiflow.store.commit import Commit
 from aiflow.store.connect import connect
 from aiflow.store.keys import Keys
 from aiflow.store.records import Record, encode_record
-from aiflow.store.runs import NO_USAGE, Claim, Fan, Move, RunStore
+from aiflow.store.runs import NO_USAGE, Claim, Fan, Gate, Move, NewRun, RunStore
 
 LEASE_MS = 60_000
 
@@ -32,10 +32,10 @@ class Bench:
         """A script that has no keys but the namespace."""
         return await self.store.commit.call(name, (self.keys.ns,), args)
 
-    async def start(self, rid: str = "") -> str:
-        """A run that is queued."""
+    async def start(self, rid: str = "", gate: Gate | None = None) -> str:
+        """A run that is queued, if its gate lets it in."""
         rid = rid or new_run_id()
-        await self.store.start(rid, "flow", "v1", b"{}", b"", b"", b"{}")
+        await self.store.start(NewRun(rid, "flow", "v1", b"{}", b"", b"", b"{}", gate or Gate(), 60_000))
         return rid
 
     async def claim(self, rid: str, path: str = "", worker: str = "a", operation: str = "") -> Claim:
