@@ -11,6 +11,7 @@ import msgspec
 
 from aiflow.errors import RunError
 from aiflow.language.model import Step, Workflow, static_path, walk_paths
+from aiflow.reasons import reason
 from aiflow.settings import Settings
 from aiflow.store.blobs import BlobStore
 from aiflow.store.keys import Keys, member
@@ -84,7 +85,7 @@ class Progress:
     running: int = 0
     started_ms: int | None = None
     finished_ms: int | None = None
-    note: str = ""
+    note: str = ""  # the run that it called
 
 
 @dataclass
@@ -227,6 +228,10 @@ class Inspector:
         score = await self._reader.zscore(self._keys.named("timers"), member(rid, ""))
         return None if score is None else int(score)
 
+    async def waits_for(self, info: RunInfo) -> str | None:
+        """What an unfinished run waits for besides a moment: its gate, its turn, a run that it called. None for nothing of these."""
+        return await reason(self._reader, self._keys, info)
+
     async def journal(self, rid: str, after: int = 0) -> list[dict[str, Any]]:
         """Journal entries from number `after` on: {"at": ms, "event": …, …}."""
         return [json.loads(raw) for raw in await self._reader.lrange(self._keys.log(rid), after, -1)]
@@ -237,7 +242,7 @@ class Inspector:
         if info is None:
             return None
         workflow = await self.workflow(info.version)
-        cursor = await self._reader.hget(self._keys.run(rid), "c")
+        cursor, called = await self._reader.hmget(self._keys.run(rid), "c", "k")
         position: dict[str, Any] = msgspec.json.decode(cursor) if cursor else {"l": "steps", "s": [[0]]}
         top = [(step.sub, step) for step in workflow.steps]
         raws = await self._reader.hmget(self._keys.results(rid), [path for path, _ in top]) if top else []
@@ -253,6 +258,7 @@ class Inspector:
                 line.started_ms, line.finished_ms = record.started, record.finished
             elif info.is_open and place >= current and not any(one.status == "running" for one in lines):
                 line.status = "running"
+                line.note = f"run {called.decode()}" if called else ""
             lines.append(line)
             lines += self._inside(path, line, step, fans)
         return RunProgress(info, lines)

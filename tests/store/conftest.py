@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -92,14 +93,21 @@ class Bench:
         return [name.decode().partition("|")[2] for name in names]
 
 
-@pytest.fixture
-async def bench(store_settings: Settings) -> AsyncIterator[Bench]:
-    reader = connect(store_settings)
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Bench]:
+    """A bench on the running event loop."""
+    reader = connect(settings)
     commit = Commit(reader)
     await commit.start()
-    bench = Bench(RunStore(commit, reader, Keys(store_settings.namespace), StoreClock()), reader)
+    bench = Bench(RunStore(commit, reader, Keys(settings.namespace), StoreClock()), reader)
     for worker in "ab":
         await bench.script("register", worker, LEASE_MS, "{}")
     yield bench
     await commit.close()
     await reader.aclose()
+
+
+@pytest.fixture
+async def bench(store_settings: Settings) -> AsyncIterator[Bench]:
+    async with opened(store_settings) as bench:
+        yield bench
