@@ -16,6 +16,7 @@ from aiflow.settings import Settings
 from aiflow.store.blobs import BlobStore
 from aiflow.store.keys import Keys, member
 from aiflow.store.records import Record, decode_record
+from aiflow.store.scripts import scripts
 from aiflow.values import Value, decode, plain
 
 PAGE = 500
@@ -228,8 +229,12 @@ class Inspector:
         score = await self._reader.zscore(self._keys.named("timers"), member(rid, ""))
         return None if score is None else int(score)
 
+    async def only_waits(self, rid: str) -> bool:
+        """Whether nothing but waits is left of a run, those that it called included."""
+        return bool(await self._reader.eval(scripts()["only_waits"].text, 1, self._keys.ns, rid))
+
     async def waits_for(self, info: RunInfo) -> str | None:
-        """What an unfinished run waits for besides a moment: its gate, its turn, a run that it called. None for nothing of these."""
+        """What an unfinished run waits for besides a moment: its gate, its turn, a run that it called; or None."""
         return await reason(self._reader, self._keys, info)
 
     async def journal(self, rid: str, after: int = 0) -> list[dict[str, Any]]:

@@ -24,7 +24,10 @@ class Named:
 
 
 def models_named(workflow: Workflow, settings: Settings) -> list[Named]:
-    """The models that the steps of a workflow, and of those that it calls, name. Names that only the run knows (templates) are left out."""
+    """The models that the steps of a workflow, and of those that it calls, name.
+
+    Names that only the run knows (templates) are left out.
+    """
     found: list[Named] = []
     for step, one in _steps(workflow):
         names = _names(_model_of(step, one, settings))

@@ -162,9 +162,10 @@ def _failed(rid: str, called: Called | None) -> StepError:
         return StepError("call_failed", f"run {rid} is not in the store any more", data={"error": gone, "run_id": rid})
     name = f"run {rid} of {called.workflow}"
     if called.status == "skipped":
-        error: dict[str, Any] = {"type": "concurrency", "message": "it was skipped: too many runs are at work (`concurrency`)"}
-        return StepError("call_failed", f"{name} was skipped: too many runs of it are at work (`concurrency`)", data={"error": error, "run_id": rid})
-    error = msgspec.json.decode(called.error) if called.error else {"type": called.status, "message": ""}
+        why = "was skipped: as many runs as its `concurrency` allows are at work"
+        turned_away = {"type": "concurrency", "message": f"it {why}"}
+        return StepError("call_failed", f"{name} {why}", data={"error": turned_away, "run_id": rid})
+    error: dict[str, Any] = msgspec.json.decode(called.error) if called.error else {"type": called.status, "message": ""}
     verb = "was cancelled" if called.status == "cancelled" else f"failed: {error['type']}"
     return StepError(
         "call_failed", f"{name} {verb}: {error['message']}", data={"error": error, "run_id": rid},

@@ -555,3 +555,117 @@ async def test_a_detached_run_pays_for_itself(project: Project, paying: App, ser
     info = await ended(paying, await paying.client.start(flow, {}))
     child = await ended(paying, info.outputs["run_id"])
     assert (child.status, used(child)[0], used(await info_of(paying, info.run_id))[0]) == ("ok", 0.3, 0)
+
+
+# -- kills -----------------------------------------------------------------------------------------------------
+
+DEEP = """
+    steps:
+      - id: first
+        python: work:echo
+        with: {value: 1}
+      - id: one
+        call: child.yaml
+        with: {n: "{{ steps.first.output }}"}
+      - id: many
+        each: range(4)
+        concurrency: 2
+        do:
+          - id: head
+            python: work:echo
+            with: {value: "{{ item }}"}
+          - call: child.yaml
+            with: {n: "{{ steps.head.output }}"}
+      - call: {workflow: child.yaml, detach: true}
+        with: {n: 100}
+      - id: last
+        python: work:echo
+        with: {value: "{{ [steps.one.output, steps.many.output] }}"}
+    """
+DEEP_CHILD = """
+    inputs: {n: integer}
+    steps:
+      - id: paid
+        python: work:echo
+        with: {value: "{{ inputs.n * 10 }}"}
+      - wait: 5ms
+      - id: more
+        python: work:echo
+        with: {value: "{{ steps.paid.output + 1 }}"}
+    """
+DEEP_RESULT = [11, [1, 11, 21, 31]]
+POINTS = {
+    "before_call": (1, 2, 4, 6),
+    "after_call": (1, 2, 4, 6),
+    "before_park": (1, 3),
+    "after_park": (1, 3),
+    "before_finish": (1, 3, 6),
+    "after_finish": (1, 3, 6),
+    "before_finish_item": (1, 3),
+    "after_effect": (2, 5, 9),
+}
+
+
+async def judge(project: Project, app: App, rid: str, kills: int) -> None:
+    """The right output; six children, no more; nothing ran more often than the kills explain: two runs are at work at the
+    same time, and each may have had a step on its way."""
+    info = await ended(app, rid)
+    assert (info.status, info.outputs) == ("ok", DEEP_RESULT), info.error
+    children = set(runs_of(project)) - {rid}
+    assert len(children) == 6
+    for child in children:
+        assert (await ended(app, child)).status == "ok"
+    counts = project.counts()
+    assert 1 + 6 * 2 + 4 + 1 <= counts.total() <= 1 + 6 * 2 + 4 + 1 + 2 * kills
+    assert (await audit(app.reader, app.keys)).open == 0
+    await project.assert_at_rest(rid, *children)
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_a_worker_killed_at_this_point(app: App, project: Project, point: str) -> None:
+    project.load(DEEP_CHILD, "child")
+    flow = project.load(DEEP)
+    for count in POINTS[point]:
+        project.forget_effects()
+        for rid in runs_of(project):
+            project.redis.zrem(project.keys.named("runs"), rid)
+        doomed = project.worker(f"{point}:{count}=kill")
+        rid = await app.client.start(flow, {})
+        await doomed.death()
+        assert (await audit(app.reader, app.keys)).lost == []
+        rescuer = project.worker()
+        await judge(project, app, rid, kills=1)
+        assert rescuer.stop() == 0
+
+
+async def test_a_worker_dies_while_the_child_is_at_work(app: App, project: Project) -> None:
+    """The child goes on where it was, in another process, and its caller with it."""
+    project.load("steps:\n  - id: paid\n    python: work:echo\n  - python: work:gate\n    with: {name: go, value: done}\n", "child")
+    rid = await app.client.start(project.load("steps:\n  - id: c\n    call: child.yaml\n"), {})
+    for _ in range(2):
+        worker = project.worker()
+        before = len(project.effects())
+        await until(lambda before=before: len(project.effects()) > before and project.effects()[-1].path == "python@2", "the child")
+        worker.kill()
+    project.touch("go")
+    project.worker()
+    info = await ended(app, rid)
+    assert (info.status, info.outputs) == ("ok", "done")
+    assert project.counts() == {"paid": 1, "python@2": 3}
+    assert len(runs_of(project)) == 2
+
+
+async def test_a_shutdown_hands_on_a_caller(app: App, project: Project) -> None:
+    """A worker that is told to stop while children run leaves them and their callers to others; nothing is cancelled."""
+    project.load("inputs: {n: integer}\nsteps:\n  - python: work:slow\n    with: {s: 0.05, value: '{{ inputs.n }}'}\n", "child")
+    rid = await app.client.start(project.load("steps:\n  - each: range(12)\n    concurrency: 4\n    call: child.yaml\n    with: {n: '{{ item }}'}\n"), {})
+    worker = project.worker()
+    for _ in range(3):
+        seen = len(project.effects())
+        await until(lambda seen=seen: len(project.effects()) >= min(seen + 2, 12), "some effects")
+        following = project.worker()
+        assert worker.stop() == 0, worker.log.read_text()
+        worker = following
+    info = await ended(app, rid)
+    assert (info.status, info.outputs) == ("ok", list(range(12)))
+    assert project.counts() == {"python@1": 12} and len(runs_of(project)) == 13
