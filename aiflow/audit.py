@@ -10,6 +10,8 @@ from redis.asyncio import Redis
 from aiflow.store.keys import Keys, member
 
 READY, TIMER, CLAIMED, ORPHANED, FAN, EVENT = "ready", "timer", "claimed", "orphaned", "fan-out", "event"
+CALL, GATE = "call", "gate"
+OPEN = (b"queued", b"running", b"waiting")
 
 
 @dataclass
@@ -19,6 +21,7 @@ class Audit:
     ready: a worker may claim it now.  timer: it waits for a moment.  claimed: a living worker has it.
     event: it waits for an event.
     orphaned: its worker's lease has ended; the next worker takes it over.  fan-out: its items are one of these.
+    call: the run that it called is one of these.  gate: it waits in its gate for runs that have not ended.
     """
 
     open: int = 0
@@ -32,7 +35,7 @@ async def audit(reader: Redis, keys: Keys) -> Audit:
     rids: Any = await reader.zrange(keys.named("open"), 0, -1)
     for rid in [raw.decode() for raw in rids]:
         state = await reader.hget(keys.run(rid), "st")
-        if state not in (b"queued", b"running", b"waiting"):
+        if state not in OPEN:
             continue
         found.open += 1
         why = await _Run(reader, keys, rid).reached("")
@@ -56,17 +59,36 @@ class _Run:
             return READY
         if await self._reader.zscore(self._keys.named("timers"), name) is not None:
             return TIMER
-        worker, indexes = await self._reader.hmget(self._keys.frame(self._rid, path), "w", "W")
+        worker, indexes, called = await self._reader.hmget(self._keys.frame(self._rid, path), "w", "W", "k")
         if worker:
             return await self._claimed(worker.decode(), name)
         if indexes:
             return await self._waits(indexes.decode().split("\n"), name)
+        if path == "" and await self._in_gate():
+            return GATE
+        if called:
+            return await self._by_call(called.decode())
         return await self._by_items(path)
 
     async def _waits(self, indexes: list[str], name: str) -> str | None:
         """Whether the events of all these indexes would wake it."""
         known = [await self._reader.sismember(self._keys.named(f"{index}:waiting"), name) for index in indexes]
         return EVENT if all(known) else None
+
+    async def _in_gate(self) -> bool:
+        """Whether it waits in its gate, and somebody who is at work will open it."""
+        gate = await self._reader.hget(self._keys.run(self._rid), "G")
+        if gate is None or await self._reader.zscore(self._keys.gate(gate.decode()) + ":q", self._rid) is None:
+            return False
+        for rid in await self._reader.zrange(self._keys.gate(gate.decode()), 0, -1):
+            if await self._reader.hget(self._keys.run(rid.decode()), "st") in OPEN:
+                return True
+        return False
+
+    async def _by_call(self, rid: str) -> str | None:
+        if await self._reader.hget(self._keys.run(rid), "st") not in OPEN:
+            return None
+        return CALL if await _Run(self._reader, self._keys, rid).reached("") is not None else None
 
     async def _claimed(self, worker: str, name: str) -> str | None:
         if not await self._reader.sismember(self._keys.worker(worker), name):

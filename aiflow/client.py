@@ -8,16 +8,17 @@ from typing import Any
 
 import msgspec
 
-from aiflow.errors import RunError
+from aiflow.engine.gates import gate_of
+from aiflow.errors import ExpressionError, InputError, RunError
 from aiflow.ids import new_run_id
 from aiflow.language.match import listens
-from aiflow.language.model import Workflow
+from aiflow.language.model import Workflow, with_called
 from aiflow.plan import encode_plan
 from aiflow.sealing import seal_inputs
 from aiflow.settings import Settings
 from aiflow.store.blobs import BlobStore
 from aiflow.store.events import Event, EventStore
-from aiflow.store.runs import RunStore
+from aiflow.store.runs import Gate, NewRun, RunStore
 from aiflow.values import Value, encode
 
 _ENV_NAME = re.compile(r"\benv\.([A-Za-z_][A-Za-z0-9_]*)")
@@ -48,7 +49,8 @@ class Client:
             inputs: converted already (language.inputs).
             max_cost: dollars; the run fails rather than spend more, besides the workflow's own `budget`.
             meta: facts for the record, e.g. {"offline": true}.
-        Raises: StoreError: the store does not take the run; nothing was left behind.
+        A run that its `concurrency` turns away has ended when this returns: `skipped` or `failed`.
+        Raises: StoreError: the store does not take the run; nothing was left behind.  InputError: no `concurrency.key`.
                 ConfigError: an input is secret, and there is no key to seal it with.
         """
         if self._encoded is None or self._encoded[0] is not workflow:
@@ -60,14 +62,17 @@ class Client:
         stored, sealed = seal_inputs(workflow.inputs, inputs, self._settings)
         if sealed:
             facts["sealed"] = sealed
-        env = {name: self._settings.env[name] for name in _names(workflow.source) if name in self._settings.env}
+        names = set().union(*(_names(one.source) for one in with_called(workflow)))
+        env = {name: self._settings.env[name] for name in names if name in self._settings.env}
         rid = run_id or new_run_id()
-        if waits := listens(workflow):
-            await self._events.register(waits)
-        await self._store.start(
+        for one in with_called(workflow):
+            if waits := listens(one):
+                await self._events.register(waits)
+        new = NewRun(
             rid, workflow.name, version, encode(stored), encode(facts) if facts else b"",
-            msgspec.json.encode(env) if env else b"", plan,
+            msgspec.json.encode(env) if env else b"", plan, self._gate(workflow, inputs, facts), self._settings.retention_ms,
         )  # fmt: skip
+        await self._store.start(new)
         return rid
 
     async def send(self, name: str, data: Value, *, id: str | None = None, time: str | None = None) -> tuple[Event, bool]:
@@ -76,6 +81,11 @@ class Client:
         Raises: StoreError: it was not accepted.
         """
         return await self._events.accept(id or new_run_id(), name, data, time)
+    def _gate(self, workflow: Workflow, inputs: Mapping[str, Value], facts: Mapping[str, Any]) -> Gate:
+        try:
+            return gate_of(workflow, inputs, facts.get("event"), self._settings.limits)
+        except ExpressionError as error:
+            raise InputError(f"`concurrency.key` of {workflow.name} cannot be evaluated: {error.message}", error.hint) from None
 
     async def cancel(self, rid: str, reason: str = "cancelled by hand") -> None:
         """End a run, wherever it is. Raises RunError when it is missing or has ended."""

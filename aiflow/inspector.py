@@ -12,10 +12,12 @@ import msgspec
 from aiflow.errors import RunError
 from aiflow.language.model import Step, Workflow, static_path, walk_paths
 from aiflow.plan import BRANCHES
+from aiflow.reasons import reason
 from aiflow.settings import Settings
 from aiflow.store.blobs import BlobStore
 from aiflow.store.keys import Keys, member
 from aiflow.store.records import Record, decode_record
+from aiflow.store.scripts import scripts
 from aiflow.values import Value, decode, plain
 
 SPLIT = f".{BRANCHES}"
@@ -86,7 +88,7 @@ class Progress:
     running: int = 0
     started_ms: int | None = None
     finished_ms: int | None = None
-    note: str = ""
+    note: str = ""  # the run that it called
 
 
 @dataclass
@@ -230,6 +232,14 @@ class Inspector:
         score = await self._reader.zscore(self._keys.named("timers"), member(rid, ""))
         return None if score is None else int(score)
 
+    async def only_waits(self, rid: str) -> bool:
+        """Whether nothing but waits is left of a run, those that it called included."""
+        return bool(await self._reader.eval(scripts()["only_waits"].text, 1, self._keys.ns, rid))
+
+    async def waits_for(self, info: RunInfo) -> str | None:
+        """What an unfinished run waits for besides a moment: its gate, its turn, a run that it called; or None."""
+        return await reason(self._reader, self._keys, info)
+
     async def journal(self, rid: str, after: int = 0) -> list[dict[str, Any]]:
         """Journal entries from number `after` on: {"at": ms, "event": …, …}."""
         return [json.loads(raw) for raw in await self._reader.lrange(self._keys.log(rid), after, -1)]
@@ -243,9 +253,9 @@ class Inspector:
         top = [(step.sub, step) for step in workflow.steps]
         async with self._reader.pipeline(transaction=True) as pipe:  # one moment: else a run that ends just now seems to go on
             pipe.hmget(self._keys.run(rid), *_RUN_FIELDS)
-            pipe.hget(self._keys.run(rid), "c")
+            pipe.hmget(self._keys.run(rid), "c", "k")
             pipe.hmget(self._keys.results(rid), [path for path, _ in top])
-            row, cursor, raws = await pipe.execute()
+            row, (cursor, called), raws = await pipe.execute()
         info = await self._info(rid, row) or seen
         position: dict[str, Any] = msgspec.json.decode(cursor) if cursor else {"l": "steps", "s": [[0]]}
         current = position["s"][0][0] if position["l"] == "steps" and position["s"] else len(top)
@@ -262,6 +272,7 @@ class Inspector:
                 line.started_ms, line.finished_ms = record.started, record.finished
             elif info.is_open and place >= current and not any(one.status == "running" for one in lines):
                 line.status = "running"
+                line.note = f"run {called.decode()}" if called else ""
             lines.append(line)
             lines += self._inside(path, line, fans, splits)
         return RunProgress(info, lines)

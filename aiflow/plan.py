@@ -132,6 +132,14 @@ class CompiledPlan:
     fans: dict[str, CompiledStep]
     kept: frozenset[str]
     actors: dict[int, str]
+    _called: dict[str, tuple[Workflow, str, bytes]] = field(default_factory=dict)
+
+    def called(self, written: str) -> tuple[Workflow, str, bytes]:
+        """The workflow that a `call` names: (workflow, version, stored form)."""
+        if written not in self._called:
+            workflow = self.workflow.calls[written]
+            self._called[written] = (workflow, *encode_plan(workflow))
+        return self._called[written]
 
     def fan_at(self, path: str) -> CompiledStep:
         """The step whose items or branches are the frames of the fan-out at `path`. Raises StepError."""

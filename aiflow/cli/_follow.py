@@ -34,11 +34,13 @@ class Happenings:
         lines: journal entries that are new since the last look, without the first `told`.
         retries: path -> the entry of its last failed attempt, while the next is awaited.
         due_ms: when a waiting run goes on by itself, or None.
+        waits_for: its gate, its turn, a run that it called: what an unfinished run waits for besides, or None.
     """
 
     lines: list[dict[str, Any]] = field(default_factory=list)
     retries: dict[str, dict[str, Any]] = field(default_factory=dict)
     due_ms: int | None = None
+    waits_for: str | None = None
     seen: int = 0
     told: int = 0
 
@@ -124,7 +126,8 @@ async def follow(
             if ended or time.monotonic() - shown >= SHOW_S:
                 await _feed(app.inspector, rid, view, happenings, status)
                 shown = time.monotonic()
-            if ended or (no_wait and status == "waiting" and not happenings.awaited(_now_ms())):
+            idle = no_wait and status == "waiting" and not happenings.awaited(_now_ms())
+            if ended or (idle and await app.inspector.only_waits(rid)):
                 return await app.inspector.run(rid)
         except (RedisError, OSError) as error:
             if not away:
@@ -144,6 +147,7 @@ async def _feed(inspector: Inspector, rid: str, view: View, happenings: Happenin
     happenings.due_ms = await inspector.due(rid) if status == "waiting" else None
     progress = await inspector.progress(rid)
     if progress is not None:
+        happenings.waits_for = await inspector.waits_for(progress.run) if status in ("queued", "waiting") else None
         view.show(progress, happenings)
 
 
@@ -157,7 +161,9 @@ def waiting_for(happenings: Happenings, now_ms: int) -> list[str]:
             f"{entry['path']}: {error['type']}: {one_line(error['message'], 90)};"
             f" attempt {entry['attempt'] + 1} in {span(max(1000, left))}"
         )
-    if not reasons and happenings.due_ms is not None and happenings.due_ms > now_ms:
+    if not reasons and happenings.waits_for is not None:
+        reasons.append(f"waits for {happenings.waits_for}")
+    elif not reasons and happenings.due_ms is not None and happenings.due_ms > now_ms:
         from aiflow.cli._text import moment
 
         reasons.append(f"waiting until {moment(happenings.due_ms)}, {span(happenings.due_ms - now_ms)} from now")

@@ -97,6 +97,8 @@ class LiveView:
             text.append(f"{line.done:,}/{line.total:,}  ", "default")
             if line.failed:
                 text.append(f"{line.failed:,} failed  ", "red")
+        if line.note and line.status == "running":
+            text.append(f"{line.note}  ")
         if line.status == "skipped":
             text.append("skipped")
         elif line.path in self._took and line.depth == 0:

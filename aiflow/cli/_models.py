@@ -24,10 +24,13 @@ class Named:
 
 
 def models_named(workflow: Workflow, settings: Settings) -> list[Named]:
-    """The models that the steps of a workflow name. Names that only the run knows (templates) are left out."""
+    """The models that the steps of a workflow, and of those that it calls, name.
+
+    Names that only the run knows (templates) are left out.
+    """
     found: list[Named] = []
-    for step in _steps(workflow):
-        names = _names(_model_of(step, workflow, settings))
+    for step, one in _steps(workflow):
+        names = _names(_model_of(step, one, settings))
         if names and Named(names, step.kind) not in found:
             found.append(Named(names, step.kind))
     return found
@@ -73,10 +76,11 @@ def no_key_error(missing: dict[str, str], settings: Settings, offline_allowed: b
     return ConfigError(message, hint)
 
 
-def _steps(workflow: Workflow) -> Iterator[Step]:
-    from aiflow.language.model import walk_paths
+def _steps(workflow: Workflow) -> Iterator[tuple[Step, Workflow]]:
+    """The steps that ask models, called workflows included, each with the workflow that it stands in."""
+    from aiflow.language.model import walk_paths, with_called
 
-    return (step for _, step in walk_paths(workflow) if step.kind in KINDS)
+    return ((step, one) for one in with_called(workflow) for _, step in walk_paths(one) if step.kind in KINDS)
 
 
 def _model_of(step: Step, workflow: Workflow, settings: Settings) -> Any:

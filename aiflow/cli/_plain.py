@@ -93,10 +93,11 @@ class PlainView:
                 self._line(f"a worker was lost in {entry['path'] or 'the run'}; another goes on")
 
     def _still(self, progress: RunProgress, happenings: Happenings) -> None:
-        if happenings.due_ms is not None and not happenings.awaited(int(time.time() * 1000)):
+        waits = happenings.due_ms is not None or happenings.waits_for is not None
+        if waits and not happenings.awaited(int(time.time() * 1000)):
             from aiflow.cli._follow import waiting_for
 
-            key = f"due {happenings.due_ms}"
+            key = happenings.waits_for or f"due {happenings.due_ms}"
             if key not in self._reasons:
                 self._reasons.add(key)
                 for reason in waiting_for(happenings, int(time.time() * 1000)):

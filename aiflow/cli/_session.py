@@ -123,8 +123,8 @@ async def print_result(app: App, info: RunInfo, wishes: Wishes) -> int:
     if info.is_open:
         say(f"run {info.run_id} is {info.status}\n  follow it: aiflow resume {info.run_id}")
         return 0
-    if info.status == "stopped":
-        say(f"stopped: {await _stop_reason(app, info.run_id)}")
+    if info.status in ("stopped", "skipped"):
+        say(f"{info.status}: {await _why_ended(app, info)}")
     if not wishes.quiet:
         say("")
     lines = result_lines(info, await find(app.inspector, info), root, info.run_id)
@@ -132,10 +132,11 @@ async def print_result(app: App, info: RunInfo, wishes: Wishes) -> int:
     return 0
 
 
-async def _stop_reason(app: App, rid: str) -> str:
+async def _why_ended(app: App, info: RunInfo) -> str:
     from aiflow.cli._text import one_line
 
-    reasons = [one.get("reason", "") for one in await app.inspector.journal(rid) if one["event"] == "run_stopped"]
+    ended = f"run_{info.status}"
+    reasons = [one.get("reason", "") for one in await app.inspector.journal(info.run_id) if one["event"] == ended]
     return one_line(reasons[-1]) if reasons else "the workflow asked for it"
 
 

@@ -62,7 +62,7 @@ def runs(
 ) -> int:
     """List runs, newest first."""
     settings = project_settings(project)
-    found = [] if store_is_empty(settings) else asyncio.run(_runs(settings, workflow, status, since, limit))
+    found, reasons = ([], {}) if store_is_empty(settings) else asyncio.run(_runs(settings, workflow, status, since, limit))
     if as_json_:
         from aiflow.cli._result import run_json
 
@@ -71,21 +71,24 @@ def runs(
     if not found:
         click.echo("no runs" if workflow or status or since else "no runs yet; start one with: aiflow run FILE", err=True)
         return 0
-    out("\n".join(run_lines(found, stdout_colours())))
+    out("\n".join(run_lines(found, stdout_colours(), reasons)))
     return 0
 
 
 async def _runs(
     settings: Settings, workflow: str | None, status: str | None, since_ms: int | None, limit: int
-) -> list[RunInfo]:
+) -> tuple[list[RunInfo], dict[str, str]]:
+    """Runs, and by id what those wait for that have not ended."""
     from aiflow.app import App
 
     async with App(settings) as app:
-        return await app.inspector.runs(workflow=workflow, status=status, since_ms=since_ms, limit=limit)
+        found = await app.inspector.runs(workflow=workflow, status=status, since_ms=since_ms, limit=limit)
+        waits = {info.run_id: await app.inspector.waits_for(info) for info in found}
+        return found, {rid: reason for rid, reason in waits.items() if reason}
 
 
-def run_lines(found: list[RunInfo], colour: bool) -> list[str]:
-    """A table of runs with a heading."""
+def run_lines(found: list[RunInfo], colour: bool, reasons: dict[str, str] | None = None) -> list[str]:
+    """A table of runs with a heading. `reasons`: by run id, what it waits for."""
     now_ms = int(time.time() * 1000)
     rows = [("RUN", "STATUS", "WORKFLOW", "STARTED", "TOOK", "COST", "")]
     for info in found:
@@ -94,8 +97,10 @@ def run_lines(found: list[RunInfo], colour: bool) -> list[str]:
         why = ""
         if info.error and info.status == "failed":
             why = f"{info.error.get('step', '')}: {info.error['type']}".lstrip(": ")
+        elif reasons and info.run_id in reasons:
+            why = f"waits for {reasons[info.run_id]}"
         rows.append(
-            (info.run_id, info.status, clean(info.workflow), moment(info.created_ms), span(took), cost, one_line(why, 60))
+            (info.run_id, info.status, clean(info.workflow), moment(info.created_ms), span(took), cost, one_line(why, 80))
         )
     widths = [max(width_of(row[n]) for row in rows) for n in range(7)]
     lines = []

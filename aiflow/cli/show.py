@@ -74,7 +74,12 @@ async def _print_json(app: App, info: RunInfo) -> None:
     from aiflow.cli._result import run_json
     from aiflow.cli._text import as_json
 
-    head = as_json(run_json(info))
+    made = run_json(info)
+    if "caller" in info.meta:
+        made["caller"] = {name: info.meta["caller"][name] for name in ("run_id", "path")}
+    if reason := await app.inspector.waits_for(info):
+        made["waits_for"] = reason
+    head = as_json(made)
     inputs = as_json(_plain(info.inputs), indent=None)
     click.echo(f'{head[:-2]},\n  "inputs": {inputs},\n  "steps": [', nl=False)
     first = True
@@ -103,9 +108,18 @@ def step_json(one: StepInfo) -> dict[str, Any]:
     }
     if one.meta.get("offline"):
         made["offline"] = True
+    if one.kind == "call":
+        made["run_id"] = called_run(one)
     if one.count is not None:
         made["items"], made["failed"] = one.count, one.failed
     return made
+
+
+def called_run(one: StepInfo) -> str | None:
+    """The run that a `call` made, however it ended."""
+    data = one.error.get("data") if one.error and one.error.get("step") == one.path else None
+    found: str | None = one.meta.get("run_id") or (data or {}).get("run_id")
+    return found
 
 
 async def _one_step(app: App, info: RunInfo, path: str, as_json: bool) -> int:
@@ -148,6 +162,8 @@ def _step_text(one: StepInfo, root: Path, below: list[tuple[StepInfo, int]]) -> 
         if one.meta.get(name):
             note = "  (offline)" if name == "model" and one.meta.get("offline") else ""
             lines.append(f"{tint(name, 'dim', colour)}  {clean(str(one.meta[name]))}{note}")
+    if one.kind == "call" and called_run(one):
+        lines.append(f"{tint('run', 'dim', colour)}  {called_run(one)}   its details: aiflow show {called_run(one)}")
     lines.append(f"{tint('began', 'dim', colour)}  {moment(one.started_ms)}")
     lines.append(f"{tint('ended', 'dim', colour)}  {moment(one.finished_ms)}")
     if one.error:
@@ -188,6 +204,7 @@ async def _run_text(app: App, info: RunInfo, every: bool) -> list[str]:
         facts.append(f"{count(usage['calls'], 'model call')}, {usage['tokens_in']:,} + {usage['tokens_out']:,} tokens")
         facts.append("offline" if info.meta.get("offline") else money(usage["cost"]))
     lines = [f"{tint(info.workflow, 'bold', colour)}  {info.run_id}  {status}", tint(", ".join(facts), "dim", colour)]
+    lines += [tint(line, "dim", colour) for line in await _ties(app, info)]
     if info.inputs:
         lines += ["", tint("inputs", "dim", colour), *("  " + line for line in values(_plain(info.inputs)))]
     rows, left = await _rows(app, info, every)
@@ -201,6 +218,17 @@ async def _run_text(app: App, info: RunInfo, every: bool) -> list[str]:
         outputs = info.outputs if isinstance(info.outputs, dict) and info.outputs else {"output": info.outputs}
         lines += ["", tint("outputs", "dim", colour), *("  " + line for line in values(outputs))]
     return ["\n".join(lines)]
+
+
+async def _ties(app: App, info: RunInfo) -> list[str]:
+    """Who called the run, and what it waits for."""
+    lines = []
+    caller = info.meta.get("caller")
+    if caller:
+        on_its_own = ", on its own" if caller["detached"] else ""
+        lines.append(f"called by run {caller['run_id']} at {clean(caller['path'])}{on_its_own}")
+    reason = await app.inspector.waits_for(info)
+    return [*lines, f"waits for {clean(reason)}"] if reason else lines
 
 
 def _plain(inputs: dict[str, Any]) -> dict[str, Any]:
@@ -234,7 +262,10 @@ def _table(rows: list[tuple[StepInfo, int]], colour: bool) -> list[str]:
     cells = []
     for one, depth in rows:
         name = "  " * depth + clean(one.path)
-        cells.append((mark(one.status, colour), name, one.kind, _facts(one).lstrip(", "), _gist(one)))
+        facts = _facts(one).lstrip(", ")
+        if one.kind == "call" and called_run(one):
+            facts = f"{called_run(one)}, {facts}".rstrip(", ")
+        cells.append((mark(one.status, colour), name, one.kind, facts, _gist(one)))
     if not cells:
         return [tint("no step has ended yet", "dim", colour)]
     widths = [min(40, max(width_of(cell[n]) for cell in cells)) for n in range(1, 4)]

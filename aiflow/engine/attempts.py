@@ -6,6 +6,7 @@ import abc
 from collections.abc import Coroutine
 from typing import Any
 
+from aiflow.engine.calls import Calls, again, waits_for
 from aiflow.engine.failure import DEATHS, NEVER_RETRIED, Failed, StopRun, describe
 from aiflow.engine.listening import Listening
 from aiflow.engine.retry import backoff_ms
@@ -13,7 +14,7 @@ from aiflow.engine.writing import Entry, Writing
 from aiflow.errors import StepError
 from aiflow.language.model import case_text, join
 from aiflow.plan import BRANCHES, CompiledStep
-from aiflow.steps._kind import Context, Done, Listen, Send, Stop, Usage, Wait
+from aiflow.steps._kind import Call, Context, Done, Listen, Send, Stop, Usage, Wait
 from aiflow.store.records import Record
 from aiflow.values import Value
 
@@ -42,6 +43,9 @@ class Attempts(Writing, abc.ABC):
             await self.leave(due_ms)
         resumed = due_ms > 0
         held: dict[str, Any] = (state or {}) if slot == "do" else (state or {}).get("ev", {}) if slot == "@" else {}
+        if slot == "@" and "c" in state:  # it waits for a run that it called
+            entry[1], entry[2], resumed = slot, state, True
+            held = {"until": state.get("until")} if state.get("g") == self.run.generation else {}
         while True:
             try:
                 if self.run.settled and path in self.run.settled:
@@ -98,11 +102,13 @@ class Attempts(Writing, abc.ABC):
             return await self._attempt(cs, path, attempt, entry, rest, resumed, held)
         if cs.kind.name == "wait_for":  # its `timeout` is the time to wait, over any number of claims
             return await self._attempt(cs, path, attempt, entry, rest, resumed, held)
-        if cs.kind.run is not None:
+        if cs.kind.run is not None and not cs.kind.elsewhere:
             return await self._bounded(timeout_ms, timeout_ms, self._attempt(cs, path, attempt, entry, rest, resumed, held))
-        # A block may be let go of and claimed again: what counts is the moment when its time is up.
+        # A block, or a call, may be let go of and claimed again: what counts is the moment when its time is up.
         self.deadlines.append(held.get("until") or self.clock() + timeout_ms)
         try:
+            if cs.kind.elsewhere:  # what it gave in time counts, however late it is seen
+                return await self._attempt(cs, path, attempt, entry, rest, resumed, held)
             left = self.deadlines[-1] - self.clock()
             if left <= 0 and (fan := self.open_fan(cs, path, self.home, ["do", held], rest or [])):
                 await self.store.stop_fan(self.run.rid, self.fence, self.epoch, fan)
@@ -153,6 +159,8 @@ class Attempts(Writing, abc.ABC):
         kind = cs.kind
         if kind.run is None:
             return Done(await self._block(cs, path, attempt, entry, rest, held))
+        if resumed and waits_for(entry) and (done := await Calls(self).collect(cs, path, attempt, entry)) is not None:
+            return done
         if self.deaths >= (2 * DEATHS if kind.pure else DEATHS):  # a pure step is hardly ever the one that kills
             deaths, self.deaths = self.deaths, 0
             raise StepError("quarantined", f"its worker died {deaths} times in this step; it is not tried again")
@@ -198,6 +206,8 @@ class Attempts(Writing, abc.ABC):
         if isinstance(outcome, Send):
             event, _ = await self.host.events.accept(outcome.id, outcome.name, outcome.data)
             return Done(event.view())
+        if isinstance(outcome, Call):
+            return await Calls(self).start(cs, path, attempt, entry, outcome)
         assert isinstance(outcome, Wait)
         entry[1], entry[2] = "@", {"n": attempt, "w": outcome.until_ms}
         await self.leave(outcome.until_ms)
@@ -323,7 +333,7 @@ class Attempts(Writing, abc.ABC):
         if slot is None:
             self.lines.append(self.store.line("step_failed", **journal))
             if self.stopped_at is None:
-                entry[1] = entry[2] = None
+                entry[:] = again(entry)
                 self._note_cursor()
         timed_out = error["type"] == "timeout" and cs.on_timeout is not None
         if slot == "on_timeout" or (slot is None and timed_out):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from aiflow.clock import rfc3339
@@ -32,7 +32,7 @@ class RunContext:
         self.rid = claim.rid
         self.generation = claim.generation
         self.created_ms = claim.created_ms
-        self.cost = claim.cost
+        self.unwritten = 0.0  # dollars that model calls of this process cost since the last checkpoint of their frame
         self.inputs: dict[str, Value] = decode(claim.inputs)
         self.env: dict[str, str] = decode(claim.environment) if claim.environment else {}
         self.meta: dict[str, Any] = decode(claim.meta) if claim.meta else {}
@@ -60,10 +60,21 @@ class RunContext:
             "version": plan.version,
         }
 
-    def budget_left(self) -> float | None:
-        """Dollars left, or None without a budget."""
-        limits = [limit for limit in (self.plan.workflow.budget, self.meta.get("max_cost")) if limit is not None]
-        return min(limits) - self.cost if limits else None
+    @cached_property
+    def budgets(self) -> list[tuple[str, float]]:
+        """Dollars that this run, and each of those that wait for it, may cost: (run id, limit), where there is a limit."""
+        own = [limit for limit in (self.plan.workflow.budget, self.meta.get("max_cost")) if limit is not None]
+        return [*((rid, limit) for rid, limit in self.meta.get("budgets", ())), *([(self.rid, min(own))] if own else [])]
+
+    async def budget_left(self) -> float | None:
+        """Dollars left under the tightest of these budgets, or None without one. Asks the store: others spend, too."""
+        if not self.budgets:
+            return None
+        limits = [limit for _, limit in self.budgets]
+        if self.meta.get("offline"):
+            return min(limits)  # costs nothing
+        spent = await self.host.store.spent([rid for rid, _ in self.budgets])
+        return min(limit - cost for limit, cost in zip(limits, spent, strict=True)) - self.unwritten
 
     def secret(self, name: str) -> str:
         """A secret's value; masked from now on wherever it would be written."""

@@ -12,6 +12,7 @@ import msgspec
 
 from aiflow.clock import rfc3339
 from aiflow.engine.around import Around
+from aiflow.engine.calls import again
 from aiflow.engine.failure import Leave, NotKept
 from aiflow.engine.run import RunContext, Secrets
 from aiflow.engine.scope import Results, StepsView
@@ -141,14 +142,14 @@ class Writing:
 
     def add_usage(self, usage: Usage) -> None:
         """What model calls used; counted into the run by the next checkpoint."""
-        self.run.cost += usage.cost
+        self.run.unwritten += usage.cost
         self.usage = usage if self.usage is None else self.usage + usage
 
     def cursor(self, fresh: bool = False) -> bytes:
         """The position, as stored. `fresh`: the innermost step as if it had not begun."""
         stack: list[Entry] = self.stack
         if fresh and stack and stack[-1][1] != "each":
-            stack = [*stack[:-1], [stack[-1][0], None, None]]
+            stack = [*stack[:-1], again(stack[-1])]
         position: dict[str, Any] = {"l": self.list_name, "s": stack}
         if self.extra:
             position["x"] = self.extra
@@ -266,6 +267,8 @@ class Writing:
 def take_usage(frame: Writing) -> tuple[Any, ...]:
     """The use of models since the last checkpoint, as script arguments."""
     usage, frame.usage = frame.usage, None
+    if usage is not None:
+        frame.run.unwritten -= usage.cost
     return NO_USAGE if usage is None else (usage.cost, usage.tokens_in, usage.tokens_out, usage.calls)
 
 

@@ -77,6 +77,7 @@ class _Builder:
         steps = [self.step(node) for node in tree.steps]
         on_error = [self.step(node) for node in tree.on_error]
         finally_ = [self.step(node) for node in tree.finally_]
+        calls = self._calls()
         return Workflow(
             name=data.get("name") or look.file.stem,
             file=look.definitions.shown(look.file),
@@ -94,12 +95,23 @@ class _Builder:
             prompts=look.definitions.prompt_sources(),
             files=look.definitions.file_contents(),
             step_ids={name: (node.block, node.sub) for name, node in tree.by_id.items()},
+            calls=calls,
             triggers=data.get("triggers") or [],
             cancel_on=data.get("cancel_on") or [],
             concurrency=parse_concurrency(data.get("concurrency")),
             throttle=data.get("throttle"),
             source=look.doc.text,
         )
+
+    def _calls(self) -> dict[str, Workflow]:
+        """The called workflows by path as written."""
+        workflows = self.look.workflows
+        found: dict[str, Workflow] = {}
+        for _, _, written, file in self.look.calls:
+            look = None if workflows is None else workflows.read(file).look
+            if look is not None and written not in found:
+                found[written] = build(look)
+        return found
 
     def step(self, node: Node) -> Step:
         """One step with everything below it."""

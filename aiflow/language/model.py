@@ -193,6 +193,13 @@ def walk_paths(workflow: Workflow) -> Iterator[tuple[str, Step]]:
     yield from inside(workflow.finally_, "")
 
 
+def with_called(workflow: Workflow) -> Iterator[Workflow]:
+    """A workflow, and all that it calls, directly or not."""
+    yield workflow
+    for called in workflow.calls.values():
+        yield from with_called(called)
+
+
 def join(prefix: str, sub: str) -> str:
     """The path of a step whose frame is `prefix`."""
     return f"{prefix}.{sub}" if prefix and sub else prefix or sub

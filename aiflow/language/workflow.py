@@ -11,7 +11,7 @@ from aiflow.language.check import Inspection, check_all
 from aiflow.language.check.project import project_problems
 from aiflow.language.definitions import Definitions
 from aiflow.language.load import Document, decode_source, read_document
-from aiflow.language.model import Workflow, walk_paths
+from aiflow.language.model import Workflow, walk_paths, with_called
 from aiflow.language.problems import Problem
 from aiflow.language.tree import plant
 from aiflow.settings import Settings
@@ -121,8 +121,9 @@ def load_runnable(path: Path, settings: Settings, hints: list[Problem] | None = 
     """
     workflow = load_workflow(path, settings, hints)
     problems = [
-        Problem(workflow.file, step.line, step.column, f"`{step.kind}` cannot run in this version yet", "not-yet")
-        for _, step in walk_paths(workflow)
+        Problem(one.file, step.line, step.column, f"`{step.kind}` cannot run in this version yet", "not-yet")
+        for one in with_called(workflow)
+        for _, step in walk_paths(one)
         if kinds()[step.kind].later
     ]
     if problems:

@@ -1,4 +1,5 @@
-"""Proves that every open run is reachable: gives away the frames of dead workers, wakes what nobody claimed."""
+"""Proves that every open run is reachable: gives away the frames of dead workers, wakes what nobody claimed,
+frees places in gates that nobody holds."""
 
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ from aiflow.store.spool import Spool
 log = logging.getLogger(__name__)
 
 BATCH = 500
+GATES = 50  # gates with waiting runs that are looked at each time, picked at random
 NEIGHBOURS_S = 0.25  # how often dead processes of this host are looked for
 LOST_MESSAGE_MS = 5_000  # a frame that is ready for so long without a claim gets another message
 
@@ -86,6 +88,7 @@ class Reconciler:
             if loop.time() >= full:
                 await self._reap("")
                 self.repaired += await self._commit.call("rewake", (self._keys.ns,), (LOST_MESSAGE_MS, BATCH))
+                await self._commit.call("mend_gates", (self._keys.ns,), (GATES,))
                 full = loop.time() + self._lease_ms / 4000
             await asyncio.sleep(NEIGHBOURS_S)
 

@@ -69,7 +69,21 @@ class Send:
     id: str
 
 
-Outcome: TypeAlias = Done | Wait | Stop | Listen | Send
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Run another workflow; its outputs are the step's.
+
+    Attributes:
+        workflow: its path as written; the plan holds it.  inputs: not yet checked.
+        detach: do not wait for it; the output is {run_id}.
+    """
+
+    workflow: str
+    inputs: Mapping[str, Value]
+    detach: bool = False
+
+
+Outcome: TypeAlias = Done | Wait | Stop | Listen | Send | Call
 
 
 @dataclass(slots=True)
@@ -89,7 +103,8 @@ class Context:
         services: process-wide helpers, see `Services`.
         secret: looks up a secret by name; raises StepError `secret` when it is not set.
         log: appends a line to the run's log: `log("text")` or `log("text", level="warning")`.
-        budget_left: dollars left of the run's budget, or None when there is no budget. Called before each model call.
+        budget_left: dollars left of the budgets of the run and of those that wait for it, or None when there is none.
+              Awaited before each model call.
         written: the config as it stands in the file, before rendering; for messages only (`assert` names its expression).
     """
 
@@ -107,7 +122,7 @@ class Context:
     services: Services
     secret: Callable[[str], str]
     log: Callable[..., None]
-    budget_left: Callable[[], float | None]
+    budget_left: Callable[[], Awaitable[float | None]]
     written: Mapping[str, Value] = field(default_factory=dict)
 
 
@@ -151,6 +166,7 @@ class StepKind:
         repeatable: may an attempt of unknown outcome be made again? A bool, or asked with the rendered config.
         transient_only: a plain `retry: 3` retries only transient errors.
         retries: default number of further attempts.
+        elsewhere: an attempt goes on where no worker of ours holds it (`call`): its timeout is a stored moment, no timer.
         output_schema: JSON Schema of the output where it is known, or a function of the raw config; None if unknown.
         errors: own error types, for the docs.
         example: a step in YAML, run by the docs' tests.
@@ -170,6 +186,7 @@ class StepKind:
     repeatable: bool | Callable[[Mapping[str, Value]], bool] = True
     transient_only: bool = False
     retries: int = 0
+    elsewhere: bool = False
     output_schema: Mapping[str, Any] | Callable[[Mapping[str, Value]], Mapping[str, Any] | None] | None = None
     errors: tuple[str, ...] = ()
     example: str = ""

@@ -1,13 +1,22 @@
-"""call: run another workflow as a step."""
+"""call: run another workflow as a step. No worker is held meanwhile."""
 
 from __future__ import annotations
 
-from aiflow.steps._kind import StepKind
+from collections.abc import Mapping
+
+from aiflow.steps._kind import Call, Context, Outcome, StepKind
+from aiflow.values import Value
+
+
+async def run(ctx: Context, config: Mapping[str, Value]) -> Outcome:
+    """Ask for a run of the workflow with `with` as its inputs. Output: its outputs; with `detach` {run_id}, at once."""
+    return Call(config["workflow"], ctx.data, bool(config.get("detach")))
+
 
 KIND = StepKind(
     name="call",
     summary="Run another workflow; its outputs are the output.",
-    run=None,
+    run=run,
     short="workflow",
     schema={
         "properties": {
@@ -25,6 +34,7 @@ KIND = StepKind(
         "required": ["workflow"],
     },
     fixed=frozenset({"workflow", "detach"}),
-    errors=("call_failed",),
+    elsewhere=True,
+    errors=("call_failed", "timeout"),
     example='- id: draft\n  call: write_draft.yaml\n  with: {topic: "{{ inputs.topic }}"}\n',
 )

@@ -46,7 +46,7 @@ async def _batches(ctx: Context, request: EmbedRequest) -> tuple[list[EmbedAnswe
     spent = Usage()
     answers: list[EmbedAnswer] = []
     for start in range(0, len(request.texts), BATCH):
-        left = ctx.budget_left()
+        left = await ctx.budget_left()
         if left is not None and left - spent.cost <= 0:
             data = {"usage": spent.as_data()} if spent.calls else {}
             raise StepError("budget", "the budget of the run is spent", data=data, hint="raise `budget`")

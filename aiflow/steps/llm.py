@@ -61,7 +61,7 @@ async def _ask(ctx: Context, request: ChatRequest, repair: int) -> tuple[ChatAns
     question = request
     repaired = 0
     while True:
-        left = _budget_left(ctx, spent)
+        left = await _budget_left(ctx, spent)
         try:
             answer = await ctx.services.gateway().chat(replace(question, priced=left is not None))
         except StepError as error:
@@ -110,9 +110,9 @@ def _invalid(ctx: Context, answer: ChatAnswer, fault: Fault, asked: int, spent: 
     )
 
 
-def _budget_left(ctx: Context, spent: Usage) -> float | None:
+async def _budget_left(ctx: Context, spent: Usage) -> float | None:
     """Dollars that may still be spent, or None without a budget. Raises: StepError `budget` when nothing is left."""
-    left = ctx.budget_left()
+    left = await ctx.budget_left()
     if left is None:
         return None
     left -= spent.cost

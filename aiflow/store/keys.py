@@ -7,6 +7,7 @@
     <ns>:run:{R}:res          hash   step path -> record
     <ns>:run:{R}:log          list   journal, for people
     <ns>:run:{R}:keys         set    the frame and fan-out keys that exist now
+    <ns>:run:{R}:kids         set    paths of the frames that wait for a run that they called
     <ns>:plan:<version>       string the plan
     <ns>:ready                zset   frames that may be claimed (member `R|path`), by time: the truth
     <ns>:timers               zset   parked frames, by due time
@@ -17,6 +18,8 @@
     <ns>:q:<queue>[.msgs]     Dramatiq's queue
     <ns>:bell:<queue>         list   the doorbell: what an idle consumer blocks on
     <ns>:limit:<name>         string state of a rate limit
+    <ns>:gate:<G>[:q]         zset   runs at work under a `concurrency`, by admission / waiting, by arrival
+    <ns>:crowded              set    gates in which runs wait
     <ns>:cancels              zset   runs cancelled lately, and frames (`R|path.|newest epoch`), so that workers drop them at once
     <ns>:event:<id>           hash   an event: name data time at n (number)
     <ns>:events               zset   event ids, by time
@@ -31,9 +34,11 @@
 Fields of a run: st status, wf workflow, v version, in inputs, t0 created, t1 started, t2 finished, out outputs, err error,
 g generation (raised by retry), n frames that are ready or claimed, ec claims so far (epochs come from it),
 cost tin tout calls (usage), meta (JSON), E0 environment.
+Of a run with ties, besides: L it has some, pr the frame that called it (`R|path`), G its gate, gl the limit that it brought,
+T `throttle` (interval in us, burst, name), ta when it was let in, rt how long it is kept (ms).
 Fields of a frame: e epoch, q sequence of its last checkpoint, c cursor, t time of it, w worker, d deaths of workers in it,
 W indexes of events that it waits at, z it waits to work alone (after two deaths), m start mark of a step that is not repeatable,
-A actor.
+A actor, k the run that it called and waits for.
 Fields of a fan-out: n total, x next to hand out, r running, k finished, b failed, a failures allowed, c concurrency,
 s stopped, g generation, P parent frame, Q the parent's sequence when it fanned out, F begun anew before (retry of a `do`),
 L lanes, z page size, t when it began, S what its items see of the handler they stand in, J the first success decides,
@@ -90,8 +95,12 @@ class Keys:
     def limit(self, name: str) -> str:
         return f"{self.ns}:limit:{name}"
 
+    def gate(self, name: str) -> str:
+        """The runs at work; those that wait are under the same key with `:q` behind."""
+        return f"{self.ns}:gate:{name}"
+
     def named(self, name: str) -> str:
-        """One of the store-wide keys: ready, timers, open, runs, dead, workers, workerinfo, cancels, pulse."""
+        """One of the store-wide keys: ready, timers, open, runs, dead, workers, workerinfo, cancels, pulse, crowded."""
         return f"{self.ns}:{name}"
 
 

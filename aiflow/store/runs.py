@@ -24,6 +24,8 @@ LOG_LINES = 20_000  # of one run
 PART = 1_000  # values sent to one call of a script; Lua unpacks some 8,000 at most
 PAGES_AT_ONCE = 64  # of 64 kB
 NO_USAGE: tuple[Arg, ...] = ("", "", "", "")
+OPEN = ("queued", "running", "waiting")
+"""Status of a run that has not ended."""
 
 
 class Lost(Exception):
@@ -113,6 +115,63 @@ class FanState:
     scope: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What a new run has to pass.
+
+    Attributes:
+        name: of the gate, "" for none.  limit: runs at work at the same time.
+        overflow: queue, skip, replace, fail.  why: what is said when the run is turned away.
+        throttle: "<us between starts> <burst> <name of the limit>", or "".
+    """
+
+    name: str = ""
+    limit: int = 0
+    overflow: str = "queue"
+    why: str = ""
+    throttle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run to be made. `plan` is sent only when the store does not have it; `retention_ms`: how long it is kept after its end,
+    should nobody else say so."""
+
+    rid: str
+    workflow: str
+    version: str
+    inputs: bytes
+    meta: bytes
+    environment: bytes
+    plan: bytes
+    gate: Gate = Gate()
+    retention_ms: int = 0
+
+    def args(self) -> tuple[Arg, ...]:
+        """As the scripts take it, without id and plan."""
+        gate = self.gate
+        return (
+            self.workflow, self.version, self.inputs, self.meta, self.environment,
+            gate.name, gate.limit, gate.overflow, gate.why, gate.throttle, self.retention_ms,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A run as the frame sees it that called it. `usage`: cost, tokens in, tokens out, calls."""
+
+    status: str
+    workflow: str
+    outputs: bytes
+    error: bytes
+    meta: bytes
+    usage: tuple[float, int, int, int]
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN
+
+
 class RunStore:
     """The verbs. One per process; shares the process's `Commit`."""
 
@@ -122,15 +181,12 @@ class RunStore:
         self.keys = keys
         self.clock = clock
 
-    async def start(
-        self, rid: str, workflow: str, version: str, inputs: bytes, meta: bytes, environment: bytes, plan: bytes
-    ) -> None:
+    async def start(self, new: NewRun) -> None:
         """Make a run. The same run id again changes nothing."""
-        keys = (self.keys.ns, self.keys.run(rid), self.keys.plan(version))
-        args = (rid, workflow, version, inputs, meta, environment)
-        reply = await self.commit.call("start_run", keys, (*args, b""), patient=False)
+        keys = (self.keys.ns, self.keys.run(new.rid), self.keys.plan(new.version))
+        reply = await self.commit.call("start_run", keys, (new.rid, b"", *new.args()), patient=False)
         if reply[0] == b"noplan":
-            reply = await self.commit.call("start_run", keys, (*args, plan), patient=False)
+            await self.commit.call("start_run", keys, (new.rid, new.plan, *new.args()), patient=False)
 
     async def claim(self, rid: str, path: str, worker: str, operation: str) -> Claim | str:
         """Take a frame out of `ready`; or a word why not: busy, gone, unknown."""
@@ -166,6 +222,40 @@ class RunStore:
             move.rid, move.path, worker, actor, lane, due_ms, len(move.records) // 2,
         )  # fmt: skip
         return self._time(await self.commit.call("park", keys, (*args, *move.records)))
+
+    async def call(self, move: Move, worker: str, actor: str, lane: str, due_ms: int, how: str, called: NewRun) -> int:
+        """Let go of a frame until the run that it calls ends; `due_ms`: it is woken then in any case, 0 for never.
+
+        Args: how: start, again (open it again), wait (it is there), detach (nobody waits for it; the frame is kept).
+        """
+        keys = (
+            self.keys.ns, self.keys.run(move.rid), move.fence, move.frame, self.keys.results(move.rid),
+            self.keys.log(move.rid), self.keys.run(called.rid), self.keys.plan(called.version),
+        )  # fmt: skip
+        head = (
+            move.epoch, move.sequence, move.cursor, *move.usage, move.journal,
+            move.rid, move.path, worker, actor, lane, due_ms, how, called.rid, self.line("run_retried"),
+        )  # fmt: skip
+        tail = (*called.args(), len(move.records) // 2, *move.records)
+        reply = await self.commit.call("call", keys, (*head, b"", *tail))
+        if reply == b"noplan":
+            reply = await self.commit.call("call", keys, (*head, called.plan, *tail))
+        return self._time(reply)
+
+    async def called(self, rid: str) -> Called | None:
+        """How a called run stands, or None when it is not there."""
+        fields = ("st", "wf", "out", "err", "meta", "cost", "tin", "tout", "calls")
+        st, wf, out, err, meta, *used = await self.read("HMGET", self.keys.run(rid), *fields)
+        if st is None:
+            return None
+        cost, tin, tout, calls = (float(one or 0) for one in used)
+        return Called(
+            st.decode(), (wf or b"").decode(), out or b"", err or b"", meta or b"", (cost, int(tin), int(tout), int(calls))
+        )
+
+    async def spent(self, rids: Sequence[str]) -> list[float]:
+        """What runs have cost so far, in dollars."""
+        return [float(one) for one in await self.commit.call("spent", (self.keys.ns,), tuple(rids))]
 
     async def fan_out(self, move: Move, worker: str, actor: str, lane: str, fan: Fan) -> int:
         """Start the lanes of an `each`; the frame is let go of until the last item is done."""
@@ -244,19 +334,16 @@ class RunStore:
         await self.commit.call("release_lane", keys, (epoch, rid, path, worker))
 
     async def cancel(self, rid: str, reason: str, retention_ms: int) -> None:
-        """End a run. Raises RunError when it is missing or has ended."""
-        keys = (self.keys.ns, self.keys.run(rid), self.keys.results(rid), self.keys.log(rid))
-        error = msgspec.json.encode({"type": "cancelled", "message": reason})
-        args = (rid, error, retention_ms, self.line("run_cancelled", reason=reason))
-        reply = (await self.commit.call("cancel_run", keys, args, patient=False)).decode()
+        """End a run and those that it called. Raises RunError when it is missing or has ended."""
+        keys = (self.keys.ns, self.keys.run(rid))
+        reply = (await self.commit.call("cancel_run", keys, (rid, reason, retention_ms), patient=False)).decode()
         if reply != "accepted":
             raise _refused(rid, reply, "cancelled")
 
     async def retry(self, rid: str) -> None:
-        """Open a failed or cancelled run again. Raises RunError otherwise."""
-        keys = (self.keys.ns, self.keys.run(rid), self.keys.results(rid), self.keys.log(rid))
-        args = (rid, self.line("run_retried"))
-        reply = (await self.commit.call("retry_run", keys, args, patient=False)).decode()
+        """Open a failed or cancelled run again; it passes its gate. Raises RunError otherwise."""
+        keys = (self.keys.ns, self.keys.run(rid))
+        reply = (await self.commit.call("retry_run", keys, (rid, self.line("run_retried")), patient=False)).decode()
         if reply != "accepted":
             raise _refused(rid, reply, "retried")
 
@@ -291,7 +378,7 @@ class RunStore:
         return FanState(n, x, k, b, a, c, s == 1, lanes, z, g, t, v[-1] or b"")
 
     async def stop_fan(self, rid: str, fence: str, epoch: int, path: str) -> None:
-        """Let nothing new begin in a fan-out that its frame has given up. Raises Lost."""
+        """Let nothing new begin in a fan-out that its frame has given up; cancel the runs that it called. Raises Lost."""
         keys = (self.keys.ns, self.keys.run(rid), fence, self.keys.fan(rid, path))
         self._time(await self.commit.call("stop_fan", keys, (epoch, rid)))
 

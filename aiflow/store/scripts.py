@@ -1,4 +1,4 @@
-"""Loads the Lua scripts of `lua/`: one file per transition, the time and `_lib.lua` put before each."""
+"""Loads the Lua scripts of `lua/`: one file per transition; the time, `_lib.lua` and `_runs.lua` are put before each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def scripts(virtual: bool = False) -> dict[str, Script]:
     """All scripts by name. `virtual`: those whose time is the key `<ns>:clock` and not Redis's (workflow tests)."""
     folder = files("aiflow.store") / "lua"
     time = "_virtual_time.lua" if virtual else "_time.lua"
-    library = (folder / time).read_text("utf-8") + (folder / "_lib.lua").read_text("utf-8")
+    library = "\n".join((folder / name).read_text("utf-8") for name in (time, "_lib.lua", "_runs.lua"))
     found = {}
     for entry in folder.iterdir():
         name = entry.name.removesuffix(".lua")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from aiflow.store.commit import Commit
 from aiflow.store.connect import connect
 from aiflow.store.keys import Keys
 from aiflow.store.records import Record, encode_record
-from aiflow.store.runs import NO_USAGE, Claim, Fan, Move, RunStore
+from aiflow.store.runs import NO_USAGE, Claim, Fan, Gate, Move, NewRun, RunStore
 
 LEASE_MS = 60_000
 
@@ -32,10 +33,10 @@ class Bench:
         """A script that has no keys but the namespace."""
         return await self.store.commit.call(name, (self.keys.ns,), args)
 
-    async def start(self, rid: str = "") -> str:
-        """A run that is queued."""
+    async def start(self, rid: str = "", gate: Gate | None = None) -> str:
+        """A run that is queued, if its gate lets it in."""
         rid = rid or new_run_id()
-        await self.store.start(rid, "flow", "v1", b"{}", b"", b"", b"{}")
+        await self.store.start(NewRun(rid, "flow", "v1", b"{}", b"", b"", b"{}", gate or Gate(), 60_000))
         return rid
 
     async def claim(self, rid: str, path: str = "", worker: str = "a", operation: str = "") -> Claim:
@@ -92,14 +93,21 @@ class Bench:
         return [name.decode().partition("|")[2] for name in names]
 
 
-@pytest.fixture
-async def bench(store_settings: Settings) -> AsyncIterator[Bench]:
-    reader = connect(store_settings)
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Bench]:
+    """A bench on the running event loop."""
+    reader = connect(settings)
     commit = Commit(reader)
     await commit.start()
-    bench = Bench(RunStore(commit, reader, Keys(store_settings.namespace), StoreClock()), reader)
+    bench = Bench(RunStore(commit, reader, Keys(settings.namespace), StoreClock()), reader)
     for worker in "ab":
         await bench.script("register", worker, LEASE_MS, "{}")
     yield bench
     await commit.close()
     await reader.aclose()
+
+
+@pytest.fixture
+async def bench(store_settings: Settings) -> AsyncIterator[Bench]:
+    async with opened(store_settings) as bench:
+        yield bench

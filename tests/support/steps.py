@@ -15,6 +15,10 @@ from aiflow.steps._kind import Context, Done, Outcome, Services
 from aiflow.steps._registry import kinds
 
 
+async def _no_budget() -> None:
+    return None
+
+
 @dataclass
 class Bench:
     """A project folder in which kinds are run. `lines`: what was logged, as (level, text)."""
@@ -41,7 +45,7 @@ class Bench:
             services=Services(gateway=lambda: pytest.fail("no model is called"), http=self._http),
             secret=lambda name: pytest.fail("no secret is asked for"),
             log=self._log,
-            budget_left=lambda: None,
+            budget_left=_no_budget,
         )
         for name, value in changes.items():
             setattr(ctx, name, value)

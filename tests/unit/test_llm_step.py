@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,13 @@ GOOD = json.dumps({"facts": [{"claim": "a", "quote": "b"}]})
 BAD = json.dumps({"facts": [{"claim": "SECRET"}]})
 
 
+def _left(dollars: float | None) -> Callable[[], Awaitable[float | None]]:
+    async def left() -> float | None:
+        return dollars
+
+    return left
+
+
 def prompt_file(front: str = "") -> Prompt:
     text = f"---\n{front}inputs:\n  part: string\n---\nsystem:\nBe short.\n\nuser:\nRead {{{{ part }}}}\n"
     return parse_prompt(PromptSource(path="workflows/prompts/x.md", text=text, sha256="0" * 64))
@@ -64,7 +71,7 @@ class Bench:
             run_id="r", path="ask", key="r:ask", attempt=1, now_ms=0, resumed=False, project=project, run_dir=project,
             data={"part": "the text"}, prompt=None, timeout_ms=10_000,
             services=Services(gateway=lambda: self.gateway, http=no_http),
-            secret=lambda name: "", log=lambda text, level="info": self.lines.append(text), budget_left=lambda: None,
+            secret=lambda name: "", log=lambda text, level="info": self.lines.append(text), budget_left=_left(None),
         )  # fmt: skip
         for name, value in changes.items():
             setattr(ctx, name, value)
@@ -215,20 +222,20 @@ async def test_a_fault_during_the_repair_keeps_what_was_paid(bench: Bench) -> No
 
 @real
 async def test_nothing_is_asked_when_the_budget_is_spent(bench: Bench) -> None:
-    error = await bench.failed({"text": "x"}, budget_left=lambda: 0.0)
+    error = await bench.failed({"text": "x"}, budget_left=_left(0.0))
     assert error.type == "budget" and not error.transient and not bench.bodies
 
 
 @real
 async def test_the_budget_counts_the_calls_of_this_step(bench: Bench) -> None:
     bench.server.script(serve.answer(BAD, tokens=(1_000, 1_000)))
-    error = await bench.failed({"text": "x", "schema": FACTS}, budget_left=lambda: 0.0005)
+    error = await bench.failed({"text": "x", "schema": FACTS}, budget_left=_left(0.0005))
     assert error.type == "budget" and len(bench.bodies) == 1 and error.data["usage"]["cost"] > 0.0005
 
 
 @real
 async def test_with_a_budget_the_price_must_be_known(bench: Bench) -> None:
-    error = await bench.failed({"text": "x", "model": "unpriced"}, budget_left=lambda: 5.0)
+    error = await bench.failed({"text": "x", "model": "unpriced"}, budget_left=_left(5.0))
     assert error.type == "budget" and not bench.bodies
     done = await bench.llm({"text": "x", "model": "unpriced"})
     assert done.meta is not None and done.meta["price_unknown"] is True
@@ -325,7 +332,7 @@ async def test_only_texts_are_embedded(bench: Bench, given: Any) -> None:
 @real
 async def test_a_spent_budget_stops_embedding(bench: Bench) -> None:
     with pytest.raises(StepError) as caught:
-        await embed(bench.context(budget_left=lambda: 0.0), {"input": "x", "model": "vectors"})
+        await embed(bench.context(budget_left=_left(0.0)), {"input": "x", "model": "vectors"})
     assert caught.value.type == "budget" and not bench.bodies
 
 

@@ -1,6 +1,7 @@
 -- Shared by all scripts, put before each of them, after the time (`now`, `now_us`). KEYS[1] is always the namespace, KEYS[2] (if any) the run's hash.
 -- Store-wide keys (ready, timers, queue, doorbell ...) derive from the namespace; keys of a run from the run's hash.
 local P = KEYS[1]
+local runs  -- what begins and ends whole runs: see `_runs`
 
 local function text(number)
   return string.format('%.0f', number)
@@ -100,6 +101,7 @@ local function cancel_branches(run, rid, fan, except, at)
   local prefix = string.match(string.sub(fan, #run + 4), '^(.*)%*$')
   if not prefix then return end
   void_below(run, rid, prefix, except)
+  if redis.call('EXISTS', run .. ':kids') == 1 then runs().hang_up_below(run, rid, prefix, at) end
   redis.call('ZADD', P .. ':cancels', at, rid .. '|' .. prefix .. '|' .. (redis.call('HGET', run, 'ec') or '0'))
 end
 
@@ -111,29 +113,34 @@ local function still(run, rid, path)
   if indexes then not_waiting(frame_key(run, path), rid .. '|' .. path, indexes) end
 end
 
--- The write is allowed while the run is open and the claim is the newest: nil, or what to answer.
+-- The write is allowed while the run is open and the claim is the newest: nil, or what to answer; and whether the run has ties
+-- to others (a caller, called runs, a gate).
 local function refuse(run, fence, epoch)
-  local e, st
+  local e, st, ties
   if run == fence then
-    local f = redis.call('HMGET', run, 'e', 'st')
-    e, st = f[1], f[2]
+    local f = redis.call('HMGET', run, 'e', 'st', 'L')
+    e, st, ties = f[1], f[2], f[3]
   else
     e = redis.call('HGET', fence, 'e')
-    st = redis.call('HGET', run, 'st')
+    local f = redis.call('HMGET', run, 'st', 'L')
+    st, ties = f[1], f[2]
   end
-  if e ~= epoch then return 'fenced' end
-  if not is_open(st) then return 'gone' end
-  return nil
+  if e ~= epoch then return 'fenced', ties end
+  if not is_open(st) then return 'gone', ties end
+  return nil, ties
 end
 
--- Add what model calls used: ARGV[i..i+3] = cost, tokens in, tokens out, calls ('' for none).
+-- Add what model calls used, to the run and to those that wait for it: ARGV[i..i+3] = cost, tokens in, tokens out, calls ('' for none).
 local function use(run, i)
-  if ARGV[i] ~= '' then
+  if ARGV[i] == '' then return end
+  repeat
     redis.call('HINCRBYFLOAT', run, 'cost', ARGV[i])
     redis.call('HINCRBY', run, 'tin', ARGV[i + 1])
     redis.call('HINCRBY', run, 'tout', ARGV[i + 2])
     redis.call('HINCRBY', run, 'calls', ARGV[i + 3])
-  end
+    local caller = redis.call('HGET', run, 'pr')
+    run = caller and P .. ':run:{' .. string.match(caller, '^(.-)|') .. '}'
+  until not run or redis.call('EXISTS', run) == 0
 end
 
 -- Lua unpacks some 8,000 values at most: hash fields are written in parts. An even number.
@@ -144,6 +151,16 @@ local function write_records(results, i, last)
   for first = i, last, PART do
     redis.call('HSET', results, unpack(ARGV, first, math.min(first + PART - 1, last)))
   end
+end
+
+-- A frame goes on: the run that it waited for, if any (`k`), is given up.
+local function moved_on(run, key, child, at)
+  if child then runs().hang_up(run, run_id(run), frame_path(run, key) or '', at) end
+end
+
+-- A fan-out is given up: so are the runs that its items called.
+local function give_up_items(run, rid, fan, at)
+  if redis.call('EXISTS', run .. ':kids') == 1 then runs().hang_up_below(run, rid, string.sub(fan, #run + 4) .. '[', at) end
 end
 
 -- The fan-out is done: its parent goes on, if it is still where it fanned out (and was not begun anew meanwhile).
@@ -160,6 +177,7 @@ local function settle_fan(run, rid, fan, h, failed_now, succeeded_now, lane, at)
     h.s = 1
     redis.call('HSET', fan, 's', 1)
     cancel_branches(run, rid, fan, lane, at)
+    give_up_items(run, rid, fan, at)
     wake_parent(run, rid, fan, at)
   elseif not stopped and h.k >= h.n then
     wake_parent(run, rid, fan, at)

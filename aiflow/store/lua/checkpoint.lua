@@ -7,7 +7,9 @@
 local refused = refuse(KEYS[2], KEYS[3], ARGV[1])
 if refused then return refused end
 local at = now()
-if tonumber(redis.call('HGET', KEYS[4], 'q') or '0') >= tonumber(ARGV[2]) then return at end
+local v = redis.call('HMGET', KEYS[4], 'q', 'k')
+if tonumber(v[1] or '0') >= tonumber(ARGV[2]) then return at end
+moved_on(KEYS[2], KEYS[4], v[2], at)
 write_records(KEYS[5], 11, #ARGV)
 redis.call('HSET', KEYS[4], 'q', ARGV[2], 'c', ARGV[3], 't', at, 'd', 0, 'm', ARGV[9])
 if KEYS[4] ~= KEYS[3] then redis.call('SADD', KEYS[2] .. ':keys', KEYS[4]) end

@@ -7,7 +7,9 @@ local run, frame = KEYS[2], KEYS[3]
 local refused = refuse(run, frame, ARGV[1])
 if refused then return refused end
 local at = now()
-if tonumber(redis.call('HGET', frame, 'q') or '0') >= tonumber(ARGV[10]) then return at end
+local v = redis.call('HMGET', frame, 'q', 'k')
+if tonumber(v[1] or '0') >= tonumber(ARGV[10]) then return at end
+moved_on(run, frame, v[2], at)
 write_records(KEYS[4], 13, #ARGV)
 use(run, 5)
 redis.call('HSET', frame, 'q', ARGV[10], 'c', ARGV[11])

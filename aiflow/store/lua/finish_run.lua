@@ -4,7 +4,7 @@
 -- ARGV epoch, rid, sequence, cursor, cost, tokens in, tokens out, calls, status, outputs, error, retention ms, worker, journal line, records, (path, record)*
 -- Returns now | "fenced" | "gone"
 local run, rid = KEYS[2], ARGV[2]
-local refused = refuse(run, KEYS[5], ARGV[1])
+local refused, ties = refuse(run, KEYS[5], ARGV[1])
 if refused then return refused end
 local at = now()
 write_records(KEYS[3], 16, #ARGV)
@@ -30,4 +30,5 @@ if keep then redis.call('PEXPIRE', run .. ':keys', ARGV[12]) else redis.call('UN
 redis.call('PEXPIRE', run, ARGV[12])
 redis.call('PEXPIRE', KEYS[3], ARGV[12])
 redis.call('PEXPIRE', KEYS[4], ARGV[12])
+if ties then runs().ended(run, rid, at) end
 return at

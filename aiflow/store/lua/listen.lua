@@ -7,7 +7,8 @@ local run, frame, rid, path = KEYS[2], KEYS[4], ARGV[9], ARGV[10]
 local refused = refuse(run, KEYS[3], ARGV[1])
 if refused then return refused end
 local at = now()
-if tonumber(redis.call('HGET', frame, 'q') or '0') >= tonumber(ARGV[2]) then return at end
+local v = redis.call('HMGET', frame, 'q', 'k')
+if tonumber(v[1] or '0') >= tonumber(ARGV[2]) then return at end
 local last = 15 + 2 * tonumber(ARGV[15])
 local names = {}
 for i = 16, last, 2 do
@@ -15,6 +16,7 @@ for i = 16, last, 2 do
   if newest and tonumber(string.sub(newest, 1, 16)) > tonumber(ARGV[i + 1]) then return 'more' end
   names[#names + 1] = ARGV[i]
 end
+moved_on(run, frame, v[2], at)
 write_records(KEYS[5], last + 2, #ARGV)
 redis.call('HSET', frame, 'q', ARGV[2], 'c', ARGV[3], 't', at, 'd', 0, 'm', '')
 use(run, 4)

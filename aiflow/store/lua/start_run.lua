@@ -1,19 +1,15 @@
 #!lua
--- start_run: make a run and the message that starts it.
+-- start_run: make a run and the message that starts it, or have it wait in its gate or for its turn.
 -- KEYS ns, run, plan
--- ARGV rid, workflow, version, inputs, meta, environment, plan ('' if it should be there)
+-- ARGV rid, plan ('' if it should be there), workflow, version, inputs, meta, environment, gate ('' for none), limit, overflow, why it may be
+--      turned away, throttle ('' for none), retention ms (of a run that is turned away)
 -- Returns {"ok", now} | {"exists"} | {"noplan"}
 local rid = ARGV[1]
 if redis.call('EXISTS', KEYS[2]) == 1 then return { 'exists' } end
 if redis.call('EXISTS', KEYS[3]) == 0 then
-  if ARGV[7] == '' then return { 'noplan' } end
-  redis.call('SET', KEYS[3], ARGV[7])
+  if ARGV[2] == '' then return { 'noplan' } end
+  redis.call('SET', KEYS[3], ARGV[2])
 end
 local at = now()
-redis.call('HSET', KEYS[2], 'st', 'queued', 'wf', ARGV[2], 'v', ARGV[3], 'in', ARGV[4], 't0', at, 'n', 0)
-if ARGV[5] ~= '' then redis.call('HSET', KEYS[2], 'meta', ARGV[5]) end
-if ARGV[6] ~= '' then redis.call('HSET', KEYS[2], 'E0', ARGV[6]) end
-redis.call('ZADD', P .. ':open', at, rid)
-redis.call('ZADD', P .. ':runs', at, rid)
-wake(KEYS[2], rid, '', at)
+runs().start(KEYS[2], rid, 3, nil, at)
 return { 'ok', at }

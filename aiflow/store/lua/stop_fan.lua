@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- stop_fan: let nothing new begin in a fan-out that its frame has given up; what is under way in branches is cancelled.
+-- stop_fan: let nothing new begin in a fan-out that its frame has given up; what is under way in branches is
+-- cancelled, and runs that its items called are.
 -- KEYS ns, run, fence, fan
 -- ARGV epoch, rid
 -- Returns now | "fenced" | "gone"
@@ -10,5 +11,6 @@ local at = now()
 if redis.call('EXISTS', KEYS[4]) == 1 and redis.call('HGET', KEYS[4], 's') ~= '1' then
   redis.call('HSET', KEYS[4], 's', 1)
   cancel_branches(run, ARGV[2], KEYS[4], '', at)
+  give_up_items(run, ARGV[2], KEYS[4], at)
 end
 return at

@@ -4,11 +4,12 @@
 -- ARGV epoch, rid, root's cursor, cost, tokens in, tokens out, calls, journal line, records, (path, record)*
 -- Returns now | "fenced" | "gone"
 local run, rid = KEYS[2], ARGV[2]
-local refused = refuse(run, KEYS[5], ARGV[1])
+local refused, ties = refuse(run, KEYS[5], ARGV[1])
 if refused then return refused end
 local at = now()
 write_records(KEYS[3], 10, #ARGV)
 use(run, 4)
+if ties then runs().hang_up_below(run, rid, '', at) end
 void(run, rid, '')
 for _, key in ipairs(redis.call('SMEMBERS', run .. ':keys')) do
   local path = frame_path(run, key)

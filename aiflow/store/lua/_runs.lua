@@ -1,0 +1,202 @@
+-- Whole runs: how they begin, wait in their gate, end, and what their end moves besides. Put behind `_lib` in every script;
+-- `runs()` makes it, so that scripts that do not ask for it pay one closure and no more.
+-- A gate lets `limit` runs of one workflow (and key) be at work: `gate` holds those, by order of admission, `gate:q` those
+-- that wait, by order of arrival. Whoever ends a run opens its gate in the same script.
+function runs()
+  local M = {}
+
+  local function hash(rid) return P .. ':run:{' .. rid .. '}' end
+
+  local function gate_key(name) return P .. ':gate:' .. name end
+
+  local function next_number() return text(redis.call('INCR', P .. ':seq')) end
+
+  local function note(run, line) redis.call('RPUSH', run .. ':log', line) end
+
+  -- Take a start of the run's `throttle`: ms of its turn, 0 for at once. A turn that lies ahead is taken now, so turns keep their order.
+  local function turn(run)
+    local given = redis.call('HGET', run, 'T')
+    if not given then return 0 end
+    local interval, burst, name = string.match(given, '^(%S+) (%S+) (.*)$')
+    interval = tonumber(interval)
+    local at = now_us()
+    local limit = P .. ':limit:' .. name
+    local tat = math.max(tonumber(redis.call('GET', limit) or '0'), at)
+    redis.call('SET', limit, text(tat + interval), 'PX', text(math.ceil((tat + interval - at) / 1000) + 1000))
+    local due = tat - interval * (tonumber(burst) - 1)
+    return due > at and math.ceil(due / 1000) or 0
+  end
+
+  -- The run has its place: it begins, or waits for its turn. `ta`: when it was let in, if that was not at once.
+  local function admit(run, rid, at, waited)
+    local due = turn(run)
+    if due > 0 or waited then redis.call('HSETNX', run, 'ta', text(due > 0 and due or at)) end
+    if due == 0 then wake(run, rid, '', at)
+    else redis.call('ZADD', P .. ':timers', text(due), rid .. '|') end
+  end
+
+  -- Take places from runs that are no more (their keys were deleted by hand).
+  local function sweep(gate)
+    for _, rid in ipairs(redis.call('ZRANGE', gate, 0, 19)) do
+      if not is_open(redis.call('HGET', hash(rid), 'st')) then redis.call('ZREM', gate, rid) end
+    end
+  end
+
+  -- Let those in who wait, as long as there is room under the limit that each of them brought.
+  function M.open_gate(name, at)
+    local gate = gate_key(name)
+    while true do
+      local rid = redis.call('ZRANGE', gate .. ':q', 0, 0)[1]
+      if not rid then
+        redis.call('SREM', P .. ':crowded', name)
+        return
+      end
+      local v = redis.call('HMGET', hash(rid), 'st', 'gl')
+      if v[1] ~= 'queued' then
+        redis.call('ZREM', gate .. ':q', rid)
+      else
+        if redis.call('ZCARD', gate) >= tonumber(v[2]) then return end
+        redis.call('ZREM', gate .. ':q', rid)
+        redis.call('ZADD', gate, next_number(), rid)
+        admit(hash(rid), rid, at, true)
+      end
+    end
+  end
+
+  -- A place that is held by a run that is no more is free.
+  function M.mend_gate(name, at)
+    sweep(gate_key(name))
+    M.open_gate(name, at)
+  end
+
+  -- Come to the gate: "ok" when the run was let in, "queue" when it waits, else what is to happen to it: "skip", "fail".
+  local function enter(run, rid, at, overflow)
+    local v = redis.call('HMGET', run, 'G', 'gl')
+    if not v[1] then
+      admit(run, rid, at, false)
+      return 'ok'
+    end
+    local gate, limit = gate_key(v[1]), tonumber(v[2])
+    if redis.call('ZCARD', gate) >= limit then sweep(gate) end
+    if overflow == 'replace' then
+      while redis.call('ZCARD', gate) >= limit do
+        local oldest = redis.call('ZRANGE', gate, 0, 0)[1]
+        redis.call('ZREM', gate, oldest)  -- first: its place is taken, so its end opens the gate to nobody
+        M.cancel(hash(oldest), oldest, 'replaced by run ' .. rid .. ' (concurrency)', at)
+      end
+    elseif redis.call('ZCARD', gate) >= limit or redis.call('EXISTS', gate .. ':q') == 1 then
+      if overflow ~= 'queue' then return overflow end
+      redis.call('ZADD', gate .. ':q', next_number(), rid)
+      redis.call('SADD', P .. ':crowded', v[1])
+      return 'queue'
+    end
+    redis.call('ZADD', gate, next_number(), rid)
+    admit(run, rid, at, false)
+    return 'ok'
+  end
+
+  -- What is left of a run that never began.
+  local function turned_away(run, rid, status, why, at, keep)
+    redis.call('HSET', run, 'st', status, 't2', at)
+    redis.call('ZREM', P .. ':open', rid)
+    if status == 'failed' then
+      redis.call('HSET', run, 'err', '{"type":"concurrency","message":' .. cjson.encode(why) .. ',"step":"","data":{},"attempts":1,"index":null,"transient":false}')
+      redis.call('ZADD', P .. ':dead', at, rid)
+    end
+    note(run, '{"at":' .. text(at) .. ',"event":"run_' .. status .. '","path":"","type":"concurrency","reason":' .. cjson.encode(why)
+      .. ',"message":' .. cjson.encode(why) .. '}')
+    redis.call('PEXPIRE', run, keep)
+    redis.call('PEXPIRE', run .. ':log', keep)
+  end
+
+  -- Make a run. ARGV[i...]: workflow, version, inputs, meta, environment, gate, limit, overflow, why it may be turned away,
+  -- throttle, retention ms. `caller`: `run|path` of the frame that waits for it, or nil.
+  function M.start(run, rid, i, caller, at)
+    redis.call('HSET', run, 'st', 'queued', 'wf', ARGV[i], 'v', ARGV[i + 1], 'in', ARGV[i + 2], 't0', at, 'n', 0)
+    if ARGV[i + 3] ~= '' then redis.call('HSET', run, 'meta', ARGV[i + 3]) end
+    if ARGV[i + 4] ~= '' then redis.call('HSET', run, 'E0', ARGV[i + 4]) end
+    redis.call('ZADD', P .. ':open', at, rid)
+    redis.call('ZADD', P .. ':runs', at, rid)
+    if caller then redis.call('HSET', run, 'pr', caller, 'L', 1, 'rt', ARGV[i + 10]) end
+    if ARGV[i + 9] ~= '' then redis.call('HSET', run, 'T', ARGV[i + 9]) end
+    if ARGV[i + 5] ~= '' then redis.call('HSET', run, 'G', ARGV[i + 5], 'gl', ARGV[i + 6], 'L', 1, 'rt', ARGV[i + 10]) end
+    if ARGV[i + 5] == '' and ARGV[i + 9] == '' then return wake(run, rid, '', at) end
+    local how = enter(run, rid, at, ARGV[i + 7])
+    if how == 'skip' then turned_away(run, rid, 'skipped', ARGV[i + 8], at, ARGV[i + 10])
+    elseif how == 'fail' then turned_away(run, rid, 'failed', ARGV[i + 8], at, ARGV[i + 10]) end
+  end
+
+  -- Open a run again that failed or was cancelled. Claims of the time before are void: whoever still works under one writes nothing.
+  function M.retry(run, rid, line, at)
+    void(run, rid, '')
+    for _, key in ipairs(redis.call('SMEMBERS', run .. ':keys')) do
+      local path = frame_path(run, key)
+      if path then void(run, rid, path) end
+      redis.call('PERSIST', key)
+    end
+    redis.call('HSET', run, 'st', 'queued', 'n', 0, 'd', 0, 'q', 0, 'm', '')
+    redis.call('HINCRBY', run, 'g', 1)
+    redis.call('HDEL', run, 't2', 'out', 'err')
+    for _, key in ipairs({ run .. ':keys', run, run .. ':res', run .. ':log' }) do redis.call('PERSIST', key) end
+    redis.call('ZADD', P .. ':open', redis.call('HGET', run, 't0'), rid)
+    redis.call('ZREM', P .. ':dead', rid)
+    redis.call('ZREM', P .. ':cancels', rid)
+    note(run, line)
+    enter(run, rid, at, 'queue')
+  end
+
+  -- A frame gives up the run that it waits for: that one is cancelled.
+  function M.hang_up(run, rid, path, at)
+    local child = redis.call('HGET', frame_key(run, path), 'k')
+    if not child then return end
+    redis.call('HDEL', frame_key(run, path), 'k')
+    redis.call('SREM', run .. ':kids', path)
+    local st = redis.call('HGET', run, 'st')
+    local what = is_open(st) and 'gave it up' or st == 'cancelled' and 'was cancelled' or 'has ended'
+    M.cancel(hash(child), child, 'run ' .. rid .. ', which had called it, ' .. what, at)
+  end
+
+  -- The same for all frames of a run whose path begins so.
+  function M.hang_up_below(run, rid, prefix, at)
+    for _, path in ipairs(redis.call('SMEMBERS', run .. ':kids')) do
+      if string.sub(path, 1, #prefix) == prefix then M.hang_up(run, rid, path, at) end
+    end
+  end
+
+  -- A run with ties (`L`) has ended: runs that it called end with it, its gate opens, the frame that called it goes on.
+  -- A caller that is claimed just now looks for itself; see `call`.
+  function M.ended(run, rid, at)
+    M.hang_up_below(run, rid, '', at)
+    local v = redis.call('HMGET', run, 'G', 'pr')
+    if v[1] and redis.call('ZREM', gate_key(v[1]), rid) + redis.call('ZREM', gate_key(v[1]) .. ':q', rid) > 0 then
+      M.open_gate(v[1], at)
+    end
+    if v[2] then
+      local above, path = string.match(v[2], '^(.-)|(.*)$')
+      local caller = redis.call('HMGET', frame_key(hash(above), path), 'k', 'w')
+      if caller[1] == rid and not caller[2] and is_open(redis.call('HGET', hash(above), 'st')) then wake(hash(above), above, path, at) end
+    end
+  end
+
+  -- End an open run, wherever it is. `keep`: ms that the rest is kept, if not as it was started with. Workers hear of it at their
+  -- next write, or from `cancels`.
+  function M.cancel(run, rid, reason, at, keep)
+    local v = redis.call('HMGET', run, 'st', 'rt', 'L')
+    if not is_open(v[1]) then return end
+    keep = keep or v[2]
+    redis.call('HSET', run, 'st', 'cancelled', 't2', at, 'err', '{"type":"cancelled","message":' .. cjson.encode(reason) .. '}', 'n', 0)
+    redis.call('ZREM', P .. ':open', rid)
+    still(run, rid, '')
+    redis.call('ZADD', P .. ':cancels', at, rid)
+    note(run, '{"at":' .. text(at) .. ',"event":"run_cancelled","reason":' .. cjson.encode(reason) .. '}')
+    for _, key in ipairs(redis.call('SMEMBERS', run .. ':keys')) do
+      local path = frame_path(run, key)
+      if path then still(run, rid, path) end
+      redis.call('PEXPIRE', key, keep)
+    end
+    for _, key in ipairs({ run .. ':keys', run, run .. ':res', run .. ':log' }) do redis.call('PEXPIRE', key, keep) end
+    if v[3] then M.ended(run, rid, at) end
+  end
+
+  return M
+end
