@@ -71,6 +71,7 @@ class Client:
         new = NewRun(
             rid, workflow.name, version, encode(stored), encode(facts) if facts else b"",
             msgspec.json.encode(env) if env else b"", plan, self._gate(workflow, inputs, facts), self._settings.retention_ms,
+            bool(workflow.finally_),
         )  # fmt: skip
         await self._store.start(new)
         return rid
@@ -88,7 +89,10 @@ class Client:
             raise InputError(f"`concurrency.key` of {workflow.name} cannot be evaluated: {error.message}", error.hint) from None
 
     async def cancel(self, rid: str, reason: str = "cancelled by hand") -> None:
-        """End a run, wherever it is. Raises RunError when it is missing or has ended."""
+        """End a run, wherever it is. With a `finally` it ends when that is done; cancelled once more, at once.
+
+        Raises: RunError: it is missing or has ended.
+        """
         await self._store.cancel(rid, reason, self._settings.retention_ms)
 
     async def retry(self, rid: str) -> None:

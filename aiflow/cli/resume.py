@@ -229,8 +229,14 @@ async def _cancel(settings: Settings, text: str, reason: str, as_json: bool) -> 
         if as_json:
             out_json(run_json(ended))
         else:
-            say(f"run {info.run_id} of {info.workflow} is cancelled")
+            say(f"run {info.run_id} of {info.workflow} {_how_cancelled(ended)}")
     return 0
+
+
+def _how_cancelled(info: RunInfo) -> str:
+    if not info.is_open:
+        return "is cancelled"
+    return "is being cancelled: its `finally` is done first, by whoever works on it next (once more: end it at once)"
 
 
 async def _left_alone(app: App, rid: str, as_json: bool) -> int:

@@ -128,6 +128,7 @@ class Calls:
         return NewRun(
             new_run_id(), workflow.name, version, encode(run.masker.value(stored)), self._meta(path, call.detach, sealed),
             run.claim.environment, plan, gate_of(workflow, inputs, None, settings.limits), settings.retention_ms,
+            bool(workflow.finally_),
         )  # fmt: skip
 
     def _meta(self, path: str, detached: bool, sealed: dict[str, str]) -> bytes:

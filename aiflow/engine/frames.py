@@ -47,6 +47,8 @@ class Frame(Attempts):
             self.extra = self.resume.get("x", {})
             at = self.resume["s"]
         value: Value = None
+        if self.plan.workflow.cancel_on and self.resume is None:
+            await self.store.arm(self.run.rid, self.epoch)
         if self.list_name == "steps":
             try:
                 value = await self._run_steps(at)

@@ -22,6 +22,7 @@ from aiflow.engine.failure import SUSPECT, Leave, NotKept, StopRun
 from aiflow.engine.frames import Frame
 from aiflow.engine.lanes import Lane, cancelled
 from aiflow.engine.limits import rate_of
+from aiflow.engine.listening import Listening
 from aiflow.engine.run import RunContext
 from aiflow.engine.scope import Results
 from aiflow.errors import AiflowError, StepError, StoreError
@@ -35,7 +36,7 @@ from aiflow.steps._kind import Services
 from aiflow.store.blobs import BlobStore
 from aiflow.store.commit import Commit
 from aiflow.store.events import EventStore
-from aiflow.store.keys import Keys
+from aiflow.store.keys import CANCEL_FRAME, Keys
 from aiflow.store.runs import Claim, Lost, RunStore
 
 log = logging.getLogger(__name__)
@@ -206,6 +207,10 @@ class Host:
             mark=claim.mark,
             deaths=claim.deaths,
         )
+        if claim.path == CANCEL_FRAME:
+            event = await Listening(frame, CANCEL_FRAME).cancelling(plan.workflow.cancel_on)
+            await self.store.cancel(claim.rid, f"cancelled by the event {event.name}", self.settings.retention_ms)
+            raise Lost
         if around.fan is None:
             await frame.run_root()
             return

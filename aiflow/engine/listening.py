@@ -8,7 +8,8 @@ to it later; so event against timeout takes one branch.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from aiflow.durations import format_duration
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Listening:
-    """One wait of a frame."""
+    """What a frame waits for among the events."""
 
     def __init__(self, frame: Attempts, path: str) -> None:
         self.frame = frame
@@ -39,44 +40,54 @@ class Listening:
 
         Raises: Leave: the frame was let go of.  StepError: `timeout`.
         """
-        match = None if cs.step.match is None else compile_match(cs.step.match)
         timeout_ms = cs.step.timeout_ms
         until_ms = held.get("u", 0 if timeout_ms is None else self.frame.clock() + timeout_ms)
-        seen = [Seen(**one) for one in held.get("s", ())] or [Seen()] * len(names)
-        indexes = [_index(name, match, scope) for name in names]
+        match = None if cs.step.match is None else compile_match(cs.step.match)
+        asked = [_Asked.of(name, match, scope) for name in names]
+        _resume(asked, held.get("s", ()))
         while True:
-            event, seen = await self._look(indexes, seen, match, scope, until_ms)
-            if event is not None:
-                return Done(event.view())
+            for event in await self._look(asked, scope, until_ms):
+                if await self.events.take(self.frame.run.rid, self.frame.fence, self.frame.epoch, event.id, self.path):
+                    return Done(event.view())
             if until_ms and self.frame.clock() >= until_ms:
                 which = f"no {names[0]}" if len(names) == 1 else f"none of {', '.join(names)}"
                 raise StepError("timeout", f"{which} came within {format_duration(timeout_ms or 0)}", transient=True)
-            entry[1], entry[2] = "@", {"n": attempt, "ev": {"u": until_ms, "s": [asdict(one) for one in seen]}}
-            await self._park(until_ms, list(zip(indexes, seen, strict=True)))
+            entry[1], entry[2] = "@", {"n": attempt, "ev": {"u": until_ms, "s": _seen(asked)}}
+            await self._park(until_ms, asked)
 
-    async def _look(
-        self, indexes: list[str], seen: list[Seen], match: Match | None, scope: dict[str, Any], until_ms: int
-    ) -> tuple[Event | None, list[Seen]]:
-        """(the earliest event that is ours, how far each index was looked through)."""
-        frame, found = self.frame, []
-        seen = list(seen)
-        for place, index in enumerate(indexes):
-            async for event in self.events.since(index, frame.run.created_ms, seen[place]):
-                seen[place] = Seen(event.number, event.at_ms)
-                if not (until_ms and event.at_ms > until_ms) and (match is None or match.accepts(event.view(), scope)):
+    async def cancelling(self, given: list[dict[str, Any]]) -> Event:
+        """The event that cancels the run (`cancel_on`). Raises Leave."""
+        frame = self.frame
+        asked = []
+        for one in given:
+            match = None if one.get("match") is None else compile_match(one["match"])
+            asked.append(_Asked.of(one["event"], match, frame.base))
+        _resume(asked, (frame.resume or {}).get("x", {}).get("s", ()))
+        while True:
+            for event in await self._look(asked, frame.base, 0):
+                return event
+            frame.extra = {"s": _seen(asked)}
+            await self._park(0, asked)
+
+    async def _look(self, asked: list[_Asked], scope: dict[str, Any], until_ms: int) -> list[Event]:
+        """The events that are meant among those not looked at yet, the earliest first."""
+        found = []
+        for one in asked:
+            async for event in self.events.since(one.index, self.frame.run.created_ms, one.seen):
+                one.seen = Seen(event.number, event.at_ms)
+                in_time = not until_ms or event.at_ms <= until_ms
+                if in_time and (one.match is None or one.match.accepts(event.view(), scope)):
                     found.append(event)
-        for event in sorted(found, key=lambda one: one.number):
-            if await self.events.take(frame.run.rid, frame.fence, frame.epoch, event.id, self.path):
-                return event, seen
-        return None, seen
+        return sorted(found, key=lambda event: event.number)
 
-    async def _park(self, until_ms: int, indexes: list[tuple[str, Seen]]) -> None:
+    async def _park(self, until_ms: int, asked: list[_Asked]) -> None:
         """Let go of the frame (raises Leave), or return at once: an event came that was not looked at."""
         frame = self.frame
         if frame.pending or frame.lines:
             await frame.flush()
         due_ms = min((one for one in (until_ms, frame.deadline) if one), default=0)
         move = await frame.move()
+        indexes = [(one.index, one.seen) for one in asked]
         frame.host.crash_point("before_listen")
         with frame.left():
             parked = await frame.whole(self.events.listen(move, frame.host.worker, frame.actor, frame.lane, due_ms, indexes))
@@ -85,7 +96,25 @@ class Listening:
             raise Leave
 
 
-def _index(name: str, match: Match | None, scope: dict[str, Any]) -> str:
-    if match is None or match.path is None or match.value is None:
-        return index_name(name)
-    return index_name(name, match.path, key_of(match.value.evaluate(scope)))
+@dataclass(slots=True)
+class _Asked:
+    """Events that are waited for: where they are found, which are meant, how far they were looked at."""
+
+    index: str
+    match: Match | None
+    seen: Seen = Seen()
+
+    @classmethod
+    def of(cls, name: str, match: Match | None, scope: dict[str, Any]) -> _Asked:
+        if match is None or match.path is None or match.value is None:
+            return cls(index_name(name), match)
+        return cls(index_name(name, match.path, key_of(match.value.evaluate(scope))), match)
+
+
+def _seen(asked: list[_Asked]) -> list[dict[str, int]]:
+    return [asdict(one.seen) for one in asked]
+
+
+def _resume(asked: list[_Asked], seen: Sequence[dict[str, int]]) -> None:
+    for one, before in zip(asked, seen, strict=False):
+        one.seen = Seen(**before)

@@ -35,7 +35,6 @@ KIND = StepKind(
         "type": "object",
         "properties": {"id": {"type": "string"}, "name": {"type": "string"}, "data": {}, "time": {"type": "string"}},
     },
-    pure=True,
     example="""- id: opened
   wait_for: email.opened
   match: event.data.message_id == inputs.message_id

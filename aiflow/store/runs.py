@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from aiflow.clock import StoreClock
 from aiflow.errors import RunError, StoreError
 from aiflow.store.commit import Arg, Commit
-from aiflow.store.keys import Keys
+from aiflow.store.keys import CANCEL_FRAME, Keys
 from aiflow.store.records import Record, decode_record
 from aiflow.values import Value, decode, encode
 
@@ -135,7 +135,7 @@ class Gate:
 @dataclass(frozen=True, slots=True)
 class NewRun:
     """A run to be made. `plan` is sent only when the store does not have it; `retention_ms`: how long it is kept after its end,
-    should nobody else say so."""
+    should nobody else say so; `closing`: it has steps to do at its end whatever happened (`finally`)."""
 
     rid: str
     workflow: str
@@ -146,6 +146,7 @@ class NewRun:
     plan: bytes
     gate: Gate = Gate()
     retention_ms: int = 0
+    closing: bool = False
 
     def args(self) -> tuple[Arg, ...]:
         """As the scripts take it, without id and plan."""
@@ -153,6 +154,7 @@ class NewRun:
         return (
             self.workflow, self.version, self.inputs, self.meta, self.environment,
             gate.name, gate.limit, gate.overflow, gate.why, gate.throttle, self.retention_ms,
+            int(self.closing),
         )  # fmt: skip
 
 
@@ -300,6 +302,10 @@ class RunStore:
         args = (move.epoch, move.rid, move.cursor, *move.usage, move.journal, len(move.records) // 2)
         return self._time(await self.commit.call("stop_run", keys, (*args, *move.records)))
 
+    async def arm(self, rid: str, epoch: int) -> None:
+        """Have the events looked at that cancel a run (`cancel_on`). Raises Lost."""
+        self._time(await self.commit.call("arm", (self.keys.ns, self.keys.run(rid)), (epoch, rid, CANCEL_FRAME)))
+
     async def give_up(self, claim: Claim, worker: str, error: dict[str, Any], retention_ms: int) -> None:
         """Fail the run of a claim with an error of our own making; its cursor stays where it is."""
         fence = self.keys.frame(claim.rid, claim.path)
@@ -334,7 +340,10 @@ class RunStore:
         await self.commit.call("release_lane", keys, (epoch, rid, path, worker))
 
     async def cancel(self, rid: str, reason: str, retention_ms: int) -> None:
-        """End a run and those that it called. Raises RunError when it is missing or has ended."""
+        """End a run and those that it called. With a `finally` it ends when that is done; called again, at once.
+
+        Raises: RunError: it is missing or has ended.
+        """
         keys = (self.keys.ns, self.keys.run(rid))
         reply = (await self.commit.call("cancel_run", keys, (rid, reason, retention_ms), patient=False)).decode()
         if reply != "accepted":

@@ -205,3 +205,65 @@ async def test_event_against_time_takes_one_branch(working: App, project: Projec
         assert (status, way) in {("ok", "event"), ("timed_out", "time")}
     assert sum(project.counts().values()) == 40
     await project.assert_at_rest(*rids)
+
+
+CANCELLED = """
+    inputs: {user: string}
+    cancel_on:
+      - event: order.placed
+        match: event.data.user == inputs.user
+    steps:
+      - python: work:echo
+      - id: many
+        each: [1, 2]
+        wait_for: tick
+      - python: work:echo
+    finally:
+      - wait: 10ms
+      - python: work:echo
+        with: {value: "{{ run.status }} {{ error.type | default('none') }}"}
+    """
+
+
+async def test_an_event_cancels_the_run_and_finally_is_done(working: App, project: Project) -> None:
+    flow = project.load(CANCELLED)
+    rid, other = [await working.client.start(flow, {"user": user}) for user in ("u1", "u2")]
+    for one in (rid, other):
+        await until(lambda one=one: project.redis.hget(project.keys.frame(one, "many[1]"), "W"), "the waits")
+    await working.client.send("order.placed", {"user": "u1"})
+    info = await ended(working, rid)
+    assert (info.status, info.error and info.error["message"]) == ("cancelled", "cancelled by the event order.placed")
+    assert project.records(rid)["finally.python@2"].output == "cancelled cancelled"
+    assert project.status(other) == "waiting"
+    await working.client.send("tick", {})
+    await working.client.send("tick", {})
+    assert (await ended(working, other)).status == "ok"
+    assert project.redis.scard(f"{project.keys.ns}:ev:order.placed:waiting") == 0
+    await project.assert_at_rest(rid, other)
+
+
+async def test_a_run_is_cancelled_by_an_event_that_came_before_it_was_looked_for(app: App, project: Project) -> None:
+    rid = await app.client.start(project.load(CANCELLED), {"user": "u1"})
+    await app.client.send("order.placed", {"user": "u1"})
+    worker = app.worker()
+    await worker.start()
+    info = await ended(app, rid)
+    await worker.stop(2)
+    assert info.status == "cancelled"
+
+
+async def test_cancelled_by_hand_finally_is_done_and_a_retry_goes_on(working: App, project: Project) -> None:
+    rid = await working.client.start(project.load(CANCELLED), {"user": "u1"})
+    await until(lambda: project.redis.hget(project.keys.frame(rid, "many[1]"), "W"), "the waits")
+    await working.client.cancel(rid, "enough")
+    info = await ended(working, rid)
+    assert (info.status, info.error and info.error["message"]) == ("cancelled", "enough")
+    assert project.counts() == {"python@1": 1, "finally.python@2": 1}
+    await project.assert_at_rest(rid)
+    await working.client.retry(rid)
+    await until(lambda: project.redis.hget(project.keys.frame(rid, "many[1]"), "W"), "the waits")
+    for _ in range(2):
+        await working.client.send("tick", {})
+    assert (await ended(working, rid)).status == "ok"
+    assert project.counts() == {"python@1": 1, "python@3": 1, "finally.python@2": 2}
+    await project.assert_at_rest(rid)

@@ -110,7 +110,7 @@ function runs()
   end
 
   -- Make a run. ARGV[i...]: workflow, version, inputs, meta, environment, gate, limit, overflow, why it may be turned away,
-  -- throttle, retention ms. `caller`: `run|path` of the frame that waits for it, or nil.
+  -- throttle, retention ms, has a `finally`. `caller`: `run|path` of the frame that waits for it, or nil.
   function M.start(run, rid, i, caller, at)
     redis.call('HSET', run, 'st', 'queued', 'wf', ARGV[i], 'v', ARGV[i + 1], 'in', ARGV[i + 2], 't0', at, 'n', 0)
     if ARGV[i + 3] ~= '' then redis.call('HSET', run, 'meta', ARGV[i + 3]) end
@@ -119,6 +119,7 @@ function runs()
     redis.call('ZADD', P .. ':runs', at, rid)
     if caller then redis.call('HSET', run, 'pr', caller, 'L', 1, 'rt', ARGV[i + 10]) end
     if ARGV[i + 9] ~= '' then redis.call('HSET', run, 'T', ARGV[i + 9]) end
+    if ARGV[i + 11] == '1' then redis.call('HSET', run, 'fin', 1) end
     if ARGV[i + 5] ~= '' then redis.call('HSET', run, 'G', ARGV[i + 5], 'gl', ARGV[i + 6], 'L', 1, 'rt', ARGV[i + 10]) end
     if ARGV[i + 5] == '' and ARGV[i + 9] == '' then return wake(run, rid, '', at) end
     local how = enter(run, rid, at, ARGV[i + 7])
@@ -136,7 +137,7 @@ function runs()
     end
     redis.call('HSET', run, 'st', 'queued', 'n', 0, 'd', 0, 'q', 0, 'm', '')
     redis.call('HINCRBY', run, 'g', 1)
-    redis.call('HDEL', run, 't2', 'out', 'err')
+    redis.call('HDEL', run, 't2', 'out', 'err', 'cl', 'ca')
     for _, key in ipairs({ run .. ':keys', run, run .. ':res', run .. ':log' }) do redis.call('PERSIST', key) end
     redis.call('ZADD', P .. ':open', redis.call('HGET', run, 't0'), rid)
     redis.call('ZREM', P .. ':dead', rid)
@@ -178,11 +179,28 @@ function runs()
     end
   end
 
-  -- End an open run, wherever it is. `keep`: ms that the rest is kept, if not as it was started with. Workers hear of it at their
+  -- Leave off an open run at once, but for its `finally`: the root goes on there, and everything else is void. A retry of the run
+  -- goes on where it was (`at` in the root's cursor).
+  local function close(run, rid, reason, at)
+    redis.call('HSET', run, 'cl', 1)
+    M.hang_up_below(run, rid, '', at)
+    void(run, rid, '')
+    void_below(run, rid, '', '')
+    redis.call('ZADD', P .. ':cancels', at, rid .. '||' .. (redis.call('HGET', run, 'ec') or '0'))
+    local cursor = '{"l":"finally","s":[[0,null,null]],"x":{"status":"cancelled","error":{"type":"cancelled","message":' .. cjson.encode(reason)
+      .. ',"step":"","data":{},"attempts":1,"index":null,"transient":false},"at":' .. cjson.encode(redis.call('HGET', run, 'c') or '') .. '}}'
+    redis.call('HSET', run, 'c', cursor, 'n', 0, 'd', 0, 'm', '')
+    redis.call('HINCRBY', run, 'q', 1)
+    note(run, '{"at":' .. text(at) .. ',"event":"run_closing","reason":' .. cjson.encode(reason) .. '}')
+    wake(run, rid, '', at)
+  end
+
+  -- End an open run, wherever it is; one that has a `finally` and has begun ends with that, unless it is cancelled twice. `keep`: ms that the rest is kept, if not as it was started with. Workers hear of it at their
   -- next write, or from `cancels`.
   function M.cancel(run, rid, reason, at, keep)
-    local v = redis.call('HMGET', run, 'st', 'rt', 'L')
+    local v = redis.call('HMGET', run, 'st', 'rt', 'L', 'fin', 'cl')
     if not is_open(v[1]) then return end
+    if v[4] and not v[5] and v[1] ~= 'queued' then return close(run, rid, reason, at) end
     keep = keep or v[2]
     redis.call('HSET', run, 'st', 'cancelled', 't2', at, 'err', '{"type":"cancelled","message":' .. cjson.encode(reason) .. '}', 'n', 0)
     redis.call('ZREM', P .. ':open', rid)

@@ -4,7 +4,7 @@
 -- ARGV epoch, sequence, cursor, cost, tokens in, tokens out, calls, journal line ('' for none), rid, path, worker, actor, lane path ('' if the
 --      frame has its own claim), due (ms, 0 for none: the frame is woken then, ended or not), how, id of the called run, line for its journal,
 --      plan ('' if it should be there), workflow, version, inputs, meta, environment, gate, limit, overflow, why it may be turned away,
---      throttle, retention ms, records, (path, record)*
+--      throttle, retention ms, has a `finally` (1/0), records, (path, record)*
 -- How: "start" makes the run; "again" opens it again if it failed or was cancelled (with `meta`); "wait" only waits for it; "detach" makes
 --      it a run of its own, and the frame keeps its claim.
 -- Returns now | "fenced" | "gone" | "noplan"
@@ -23,7 +23,7 @@ if (how == 'start' or how == 'detach') and redis.call('EXISTS', KEYS[8]) == 0 th
   if ARGV[18] == '' then return 'noplan' end
   redis.call('SET', KEYS[8], ARGV[18])
 end
-write_records(KEYS[5], 31, #ARGV)
+write_records(KEYS[5], 32, #ARGV)
 redis.call('HSET', frame, 'q', ARGV[2], 'c', ARGV[3], 't', at, 'd', 0, 'm', '')
 use(run, 4)
 if ARGV[8] ~= '' then redis.call('RPUSH', KEYS[6], ARGV[8]) end
