@@ -139,8 +139,9 @@ class Inspector:
         return found[:limit]
 
     async def find(self, text: str) -> RunInfo:
-        """The run with this id, or the only one whose id begins or ends so. Raises RunError."""
-        info = await self.run(text.upper())
+        """The run with this id, or the only one whose id begins or ends so; `last`: the newest. Raises RunError."""
+        newest = await self.runs(limit=1) if text == "last" else []
+        info = newest[0] if newest else await self.run(text.upper())
         if info is not None:
             return info
         rids = [rid.decode() for rid in await self._reader.zrange(self._keys.named("runs"), 0, 5000, desc=True)]

@@ -103,7 +103,8 @@ def _models(settings: Settings) -> Iterator[Check]:
     groups = [names for one in PROVIDERS.values() for names in (one.keys, *one.options.values())]
     named = {variable for names in groups for variable in names}
     keys = sorted(name for name in named if settings.env.get(name) and not name.endswith(("_BASE", "_URL", "_VERSION")))
-    yield Check("keys", "ok", f"set: {', '.join(keys)}" if keys else "none set: runs are answered by the offline models")
+    none = "none set: " + ("runs are answered by the offline models" if settings.embedded else "no model can be asked")
+    yield Check("keys", "ok" if keys or settings.embedded else "hint", f"set: {', '.join(keys)}" if keys else none)
     for alias, spec in settings.models.items():
         if is_offline(spec.model):
             yield Check(f"model {alias}", "ok", f"{spec.model}, built in")

@@ -24,11 +24,11 @@ ASK_S = 0.5
     epilog="""\b
 Examples:
   aiflow logs 01J9ZK
-  aiflow logs 01J9ZK -f
+  aiflow logs -f                 the newest run, until it has ended
   aiflow logs 01J9ZK --json | jq 'select(.event == "attempt_failed")'
 """
 )
-@click.argument("run")
+@click.argument("run", default="last")
 @click.option("-f", "--follow", "following", is_flag=True, help="Go on until the run has ended.")
 @project_option
 @json_option
@@ -39,7 +39,7 @@ def logs(run: str, following: bool, project: str | None, as_json_: bool) -> int:
     """
     settings = project_settings(project)
     if store_is_empty(settings):
-        raise RunError(f"there is no run {run}: there are no runs in {settings.root}", "start one with: aiflow run FILE")
+        raise RunError(f"there are no runs in {settings.root}", "start one with: aiflow run FILE")
     return asyncio.run(_logs(settings, run, following, as_json_))
 
 

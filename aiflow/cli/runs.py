@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aiflow.cli._errors import say
 from aiflow.cli._options import (
     json_option,
     out,
@@ -62,7 +63,11 @@ def runs(
 ) -> int:
     """List runs, newest first."""
     settings = project_settings(project)
-    found, reasons = ([], {}) if store_is_empty(settings) else asyncio.run(_runs(settings, workflow, status, since, limit))
+    found: list[RunInfo] = []
+    reasons: dict[str, str] = {}
+    workers = 0
+    if not store_is_empty(settings):
+        found, reasons, workers = asyncio.run(_runs(settings, workflow, status, since, limit))
     if as_json_:
         from aiflow.cli._result import run_json
 
@@ -72,19 +77,21 @@ def runs(
         click.echo("no runs" if workflow or status or since else "no runs yet; start one with: aiflow run FILE", err=True)
         return 0
     out("\n".join(run_lines(found, stdout_colours(), reasons)))
+    if not workers and any(info.is_open for info in found):
+        say("nobody works on the unfinished runs now: aiflow resume RUN, or aiflow worker")
     return 0
 
 
 async def _runs(
     settings: Settings, workflow: str | None, status: str | None, since_ms: int | None, limit: int
-) -> tuple[list[RunInfo], dict[str, str]]:
-    """Runs, and by id what those wait for that have not ended."""
+) -> tuple[list[RunInfo], dict[str, str], int]:
+    """Runs, by id what those wait for that have not ended, and how many workers there are."""
     from aiflow.app import App
 
     async with App(settings) as app:
         found = await app.inspector.runs(workflow=workflow, status=status, since_ms=since_ms, limit=limit)
         waits = {info.run_id: await app.inspector.waits_for(info) for info in found}
-        return found, {rid: reason for rid, reason in waits.items() if reason}
+        return found, {rid: reason for rid, reason in waits.items() if reason}, await app.inspector.workers()
 
 
 def run_lines(found: list[RunInfo], colour: bool, reasons: dict[str, str] | None = None) -> list[str]:

@@ -19,6 +19,7 @@ Examples:
   aiflow schema test                    that of workflow tests
   aiflow schema --write                 all, into schemas/ of the project
 
+\b
 Editors find it by the first line of a workflow, or of a test:
   # yaml-language-server: $schema=../schemas/workflow.schema.json
   # yaml-language-server: $schema=../schemas/test.schema.json

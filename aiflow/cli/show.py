@@ -33,12 +33,13 @@ MOST_BELOW = 200  # steps below the one that is shown
 @click.command(
     epilog="""\b
 Examples:
-  aiflow show 01J9ZK                    a run: its inputs, steps and outputs
-  aiflow show 01J9ZK docs[3].facts[7]   one step: its output in full
+  aiflow show                           the newest run: its inputs, steps and outputs
+  aiflow show last docs[3].facts[7]     one step of it: its output in full
+  aiflow show 01J9ZK                    a run by the beginning (or end) of its id
   aiflow show 01J9ZK --json | jq '.steps[] | select(.status == "failed")'
 """
 )
-@click.argument("run")
+@click.argument("run", default="last")
 @click.argument("step", required=False)
 @click.option("--all", "every", is_flag=True, help="List also the items of every `each`, and the steps in them.")
 @project_option
@@ -46,11 +47,12 @@ Examples:
 def show(run: str, step: str | None, every: bool, project: str | None, as_json_: bool) -> int:
     """Show a RUN: its steps, what failed and where, what it cost; or one STEP in full.
 
-    RUN may be the beginning or the end of an id. STEP is a path such as `digest` or `docs[3].facts[7]`.
+    RUN may be the beginning or the end of an id; `last`, or none, is the newest run.
+    STEP is a path such as `digest` or `docs[3].facts[7]`.
     """
     settings = project_settings(project)
     if store_is_empty(settings):
-        raise RunError(f"there is no run {run}: there are no runs in {settings.root}", "start one with: aiflow run FILE")
+        raise RunError(f"there are no runs in {settings.root}", "start one with: aiflow run FILE")
     return asyncio.run(_show(settings, run, step, every, as_json_))
 
 

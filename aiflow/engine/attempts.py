@@ -55,6 +55,7 @@ class Attempts(Writing, abc.ABC):
                 if self.mark and self.mark == self._mark(path):
                     self.mark = ""
                     raise _unknown_outcome(self.run.rid, path)
+                self.began_ms = started
                 outcome = await self.attempt(cs, path, attempt, entry, rest if slot == "do" else None, resumed, held)
                 value = outcome.output
                 if cs.output is not None:
@@ -68,7 +69,7 @@ class Attempts(Writing, abc.ABC):
                 delay = self.retry_delay(cs, path, error, described, attempt)
                 if delay is None:
                     return await self.handle(cs, path, entry, described, attempt, started, None, None)
-                await self.wait_to_retry(path, entry, described, attempt, delay)
+                await self.wait_to_retry(path, entry, described, attempt, delay, started)
                 attempt += 1
                 slot = rest = None
                 held = {}
@@ -209,7 +210,7 @@ class Attempts(Writing, abc.ABC):
         if isinstance(outcome, Call):
             return await Calls(self).start(cs, path, attempt, entry, outcome)
         assert isinstance(outcome, Wait)
-        entry[1], entry[2] = "@", {"n": attempt, "w": outcome.until_ms}
+        entry[1], entry[2] = "@", {"n": attempt, "w": outcome.until_ms, "t": self.began_ms}
         await self.leave(outcome.until_ms)
 
     async def _block(
@@ -304,10 +305,10 @@ class Attempts(Writing, abc.ABC):
         return delay
 
     async def wait_to_retry(
-        self, path: str, entry: Entry, error: dict[str, Any], attempt: int, delay: int
+        self, path: str, entry: Entry, error: dict[str, Any], attempt: int, delay: int, started: int
     ) -> None:  # fmt: skip
         """Record the failed attempt, then sit out a short delay or let go of the frame for a long one."""
-        entry[1], entry[2] = "@", {"n": attempt + 1}
+        entry[1], entry[2] = "@", {"n": attempt + 1, "t": started}
         self._cut(entry)
         self.stopped_at = None
         journal = self.store.line("attempt_failed", path=path, attempt=attempt, error=error, retry_in_ms=delay)
@@ -391,7 +392,7 @@ class Attempts(Writing, abc.ABC):
         before = self.base.get("error")
         self.base["error"] = error
         ran = bool(isinstance(entry[2], dict) and entry[2].get("ran")) or bool(rest)
-        entry[1], entry[2] = slot, {"error": error, "n": attempts, "ran": ran}
+        entry[1], entry[2] = slot, {"error": error, "n": attempts, "ran": ran, "t": started}
         try:
             value = await self.run_list(steps, rest)
         except StepError as second:

@@ -90,7 +90,7 @@ class Calls:
 
     def _note(self, cs: CompiledStep, entry: Entry, attempt: int, rid: str, detached: bool = False) -> None:
         """The position: in this attempt, with this run called."""
-        entry[1], entry[2] = "@", {"n": attempt, "c": rid, "g": self.run.generation}
+        entry[1], entry[2] = "@", {"n": attempt, "t": self.frame.began_ms, "c": rid, "g": self.run.generation}
         if detached:
             entry[2]["d"] = True
         elif cs.step.timeout_ms is not None:

@@ -3,13 +3,13 @@
 The position in a frame is a stack of [index, slot, state]: one entry per list of steps that is open. Slots:
 
     None        step `index` begins
-    @           its next attempt begins; state {"n": attempt, "w": until when it waits}
+    @           its next attempt begins; state {"n": attempt, "t": since when, "w": until when it waits}
     do          inside its own list, case or branches; state {"t": since when}, {"n": attempt} from the second attempt on,
                 {"until": ms} with a timeout, {"b": case} in a `switch`, {"f": true} once the branches of a `parallel` began
     else        inside its `else`
     each        its fan-out was started
     until       in a pass; state {"i": number, "t": when the first began, "w": pause until}; the next entry is the pass itself
-    on_error, on_timeout   inside a handler; state {"error": …, "n": attempts, "ran": a step of it was not skipped}
+    on_error, on_timeout   inside a handler; state {"error": …, "n": attempts, "t": since when, "ran": a step of it ran}
 
 The stack is the cursor: every checkpoint stores it, a new claim goes on from it. Results of pure steps ride on the
 next checkpoint; after a crash they are computed again.

@@ -52,7 +52,7 @@ class Listening:
             if until_ms and self.frame.clock() >= until_ms:
                 which = f"no {names[0]}" if len(names) == 1 else f"none of {', '.join(names)}"
                 raise StepError("timeout", f"{which} came within {format_duration(timeout_ms or 0)}", transient=True)
-            entry[1], entry[2] = "@", {"n": attempt, "ev": {"u": until_ms, "s": _seen(asked)}}
+            entry[1], entry[2] = "@", {"n": attempt, "t": self.frame.began_ms, "ev": {"u": until_ms, "s": _seen(asked)}}
             await self._park(until_ms, asked)
 
     async def cancelling(self, given: list[dict[str, Any]]) -> Event:

@@ -81,6 +81,7 @@ class Writing:
         self.extra: dict[str, Any] = {}
         self.stopped_at: bytes | None = None  # cursor of the step whose failure ended the frame
         self.bounded = 0  # timeouts that are running
+        self.began_ms = 0  # when the step that is at work began its first attempt
         self.failed_at = b""  # the same, once an item has ended
         self.pending: list[tuple[str, Record]] = []
         self.usage: Usage | None = None

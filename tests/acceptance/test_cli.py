@@ -268,6 +268,7 @@ def test_a_signal_keeps_the_run_and_resume_goes_on(project: Project, number: sig
     assert run.returncode == 130
     rid = re.search(r"aiflow resume ([0-9A-Z]{26})", stderr)
     assert rid is not None and "safe" in stderr
+    assert "nobody works on the unfinished runs now: aiflow resume" in project("runs").stderr
     assert project.json("resume", rid[1])["outputs"] == {"count": 40}
     assert sorted(map(int, project.lines("done.txt"))) == list(range(40))
 
@@ -370,6 +371,8 @@ def test_runs_show_and_logs(project: Project) -> None:
     text = project("show", rid).stdout
     assert "items[1]" in text and "items[0]" not in text and "\x1b" not in text
     assert "items[0]" in project("show", rid, "--all").stdout
+    assert project.json("show")["workflow"] == project.json("show", "last")["workflow"] == "failing"
+    assert "failing" in project("logs").stdout
     assert "stdout" in project("show", rid, "first").stdout
     assert "did you mean first" in project("show", rid, "frist", code=2).stderr
     assert "items[1]: failed" in project("logs", rid).stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import signal
@@ -387,7 +388,7 @@ def test_data_goes_round_through_files_python_the_shell_and_a_database(project: 
         "nothing": None,
     }
     assert "counting" in project("logs", run["run_id"]).stdout
-    with sqlite3.connect(project.root / "data" / "people.db") as database:
+    with contextlib.closing(sqlite3.connect(project.root / "data" / "people.db")) as database:
         assert database.execute("select count(*) from people").fetchone() == (3,)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -60,7 +61,7 @@ def test_the_samples_become_a_digest_and_an_index(project: Path) -> None:
         assert name in digest
     lines = [json.loads(line) for line in (project / "out" / "documents.jsonl").read_text().splitlines()]
     assert len(lines) == 10
-    with sqlite3.connect(project / "data" / "library.db") as database:
+    with contextlib.closing(sqlite3.connect(project / "data" / "library.db")) as database:
         ((rows,),) = database.execute("select count(*) from chunks")
     assert rows == run["outputs"]["parts"] == sum(line["parts"] for line in lines)
 
@@ -78,7 +79,7 @@ def test_a_second_run_changes_no_row_and_can_go_on_at_the_same_time(project: Pat
         runs.append(json.loads(out))
     assert runs[0]["run_id"] != runs[1]["run_id"]
     assert runs[0]["outputs"] == runs[1]["outputs"]
-    with sqlite3.connect(project / "data" / "library.db") as database:
+    with contextlib.closing(sqlite3.connect(project / "data" / "library.db")) as database:
         ((rows,),) = database.execute("select count(*) from chunks")
     assert rows == runs[0]["outputs"]["parts"]
 

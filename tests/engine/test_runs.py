@@ -8,6 +8,7 @@ import time
 import pytest
 
 from aiflow.app import App
+from aiflow.engine import attempts
 from aiflow.errors import RunError
 from tests.engine.conftest import Run
 from tests.support.project import Project, ended, until
@@ -110,6 +111,38 @@ async def test_now_and_uuid_are_the_same_for_every_attempt(run: Run, project: Pr
     assert info.status == "ok"
     assert info.outputs["key"] == f"{info.run_id}:once.ids"
     assert info.outputs == project.records(info.run_id)["once.ids"].output
+
+
+async def test_a_step_begins_with_its_first_attempt_whoever_ends_it(run: Run, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its frame is let go of and claimed again in between."""
+    monkeypatch.setattr(attempts, "INLINE_RETRY_MS", 1)
+    info = await run(
+        """
+        steps:
+          - id: retried
+            python: work:flaky
+            with: {times: 1}
+            retry: {times: 1, delay: 200ms, jitter: false}
+          - id: failed
+            python: work:broken
+            retry: {times: 1, delay: 200ms, jitter: false}
+            on_error: continue
+          - id: waited
+            wait: 200ms
+          - id: handled
+            python: work:broken
+            on_error:
+              - wait: 200ms
+          - id: never
+            wait_for: nothing
+            timeout: 200ms
+            on_timeout: continue
+        """
+    )
+    assert info.status == "ok", info.error
+    records = project.records(info.run_id)
+    took = {path: records[path].finished - records[path].started for path in ("retried", "failed", "waited", "handled", "never")}
+    assert all(200 <= ms < 5_000 for ms in took.values()), took
 
 
 # -- each ------------------------------------------------------------------------------------------------------
