@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from jinja2 import nodes
@@ -14,6 +15,7 @@ from aiflow.language.check._schemas import OWN_EVENTS
 from aiflow.language.check._sites import Site
 from aiflow.language.check._words import flow, listed, nearest, path_text, reference_text
 from aiflow.language.config import long_form
+from aiflow.language.definitions import EVENTS
 from aiflow.language.foreign import FOREIGN_OPTIONS
 from aiflow.language.references import Reference
 from aiflow.language.syntax import start_of
@@ -135,6 +137,18 @@ def _names(look: Inspection, path: Path, given: Any, *, sent: bool = False) -> N
             own = listed(one for one in OWN_EVENTS if one.startswith(f"{head}."))
             hint = f"did you mean {near}? (aiflow sends {own})" if near else f"aiflow sends {own}"
             look.at_value(where, f"aiflow sends no event `{name}`", "unknown-event", hint, "hint")
+        else:
+            _described(look, where, name)
+
+
+def _described(look: Inspection, where: Path, name: str) -> None:
+    """An event that the project describes, or almost one."""
+    look.definitions.event_data(name)
+    known = look.definitions.event_names
+    near = get_close_matches(name, known, 1, 0.85) if name not in known else []
+    if near:
+        hint = f"did you mean {near[0]}? ({EVENTS}/{near[0]}.json describes it)"
+        look.at_value(where, f"nothing describes the event `{name}`", "unknown-event", hint, "hint")
 
 
 def _match(look: Inspection, site: Site) -> None:
