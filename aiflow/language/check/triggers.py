@@ -39,9 +39,11 @@ _OTHER_NAMES = {
 def check(look: Inspection) -> None:
     """All faults of what comes from outside."""
     triggers = look.data.get("triggers")
+    first: dict[tuple[str, str, str], int] = {}
     for index, trigger in enumerate(triggers if isinstance(triggers, list) else []):
         if isinstance(trigger, dict) and not look.is_wrong(("triggers", index)):
             _trigger(look, trigger, ("triggers", index))
+            _twice(look, trigger, index, first)
     cancels = look.data.get("cancel_on")
     for index, one in enumerate(cancels if isinstance(cancels, list) else []):
         if isinstance(one, dict):
@@ -86,6 +88,20 @@ def _trigger(look: Inspection, trigger: Mapping[str, Any], path: Path) -> None:
     if isinstance(secret, str) and secret and not has_template(secret):
         message = "the secret of a webhook stands in the file, where everybody can read it"
         look.at_value((*path, "secret"), message, "written-secret", 'make a new one, and write "{{ secrets.WEBHOOK_KEY }}"')
+
+
+def _twice(look: Inspection, trigger: Mapping[str, Any], index: int, first: dict[tuple[str, str, str], int]) -> None:
+    """The same request or time in two triggers: one would hide the other, or start two runs at once."""
+    for word, other in (("webhook", trigger.get("method", "POST")), ("cron", trigger.get("timezone", "UTC"))):
+        given = trigger.get(word)
+        if not isinstance(given, str) or "if" in trigger:
+            continue
+        key = (word, " ".join(given.split()), str(other))
+        if key in first:
+            line = look.line_of(("triggers", first[key], word))
+            message = f"the same `{word}` starts this workflow already (line {line})"
+            look.at_value(("triggers", index, word), message, "duplicate-trigger", "remove one of them")
+        first.setdefault(key, index)
 
 
 def _inputs(look: Inspection, trigger: Mapping[str, Any], path: Path, start: str) -> None:
