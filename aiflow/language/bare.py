@@ -8,7 +8,7 @@ from jinja2 import nodes
 
 from aiflow.language.syntax import ExpressionSyntaxError, has_braces, parse_bare, parse_whole
 
-_PAIR = re.compile(r"\{\{[-+]?\s*(.*?)\s*[-+]?\}\}", re.DOTALL)
+_PAIR = re.compile(r"\$?\{\{[-+]?\s*(.*?)\s*[-+]?\}\}", re.DOTALL)
 _STRING = re.compile(r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'""", re.DOTALL)
 _SIMPLE = re.compile(r"[\w.]+(?:\[[\w'\"]+\])*")
 _LISTS = frozenset({"each"})

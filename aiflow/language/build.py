@@ -166,17 +166,20 @@ class _Builder:
         return self._steps(node, word) if isinstance(given, list) else given
 
     def _config(self, node: Node, kind: StepKind) -> tuple[dict[str, Any], str | None]:
-        """The options, and the key of the prompt that they name."""
+        """The options, and the key of the prompt or email file that they name."""
         definitions = self.look.definitions
         written = long_form(kind, node.data[kind.name], self.folder)
         if kind.whole or kind.lists:
             return written, None
-        prompt = definitions.prompt_at(written["prompt"]) if kind.name == "llm" and "prompt" in written else None
+        named, read = {"llm": ("prompt", definitions.prompt_at), "email": ("template", definitions.email_at)}.get(
+            kind.name, ("", definitions.prompt_at)
+        )
+        prompt = read(written[named]) if named in written else None
         options = prompt.options if prompt is not None else {}
         config = with_defaults(written, kind_defaults(kind, *self.layers), options)
         if "schema" in kind.fixed and config.get("schema") is not None:
             config["schema"] = definitions.schema_of(config["schema"])
-        return config, definitions.prompt_key(written["prompt"]) if prompt is not None else None
+        return config, definitions.prompt_key(written[named]) if prompt is not None else None
 
     def _timeout(self, kind: StepKind, data: Mapping[str, Any]) -> int | None:
         given = data.get("timeout")

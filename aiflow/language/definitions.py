@@ -119,16 +119,7 @@ class Definitions:
         text = path.read_text(encoding="utf-8-sig")
         self._contents[self.shown(path)] = text
         if path.suffix == ".json":
-            import json
-
-            try:
-                return json.loads(text)
-            except ValueError as error:
-                line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
-                problem = Problem(
-                    self.shown(path), line, column, f"this is no JSON: {getattr(error, 'msg', error)}", "unreadable-file"
-                )
-                raise SpecError([problem]) from error
+            return self._json(path, text)
         return load_document(text, self.shown(path)).data
 
     def _read_prompt(self, written: str, form: str) -> Prompt | None:
@@ -153,13 +144,30 @@ class Definitions:
         return self._events[name]
 
     def _read_event(self, name: str) -> dict[str, Any] | None:
-        if "/" in name or "\0" in name:
+        path = self.root / EVENTS / f"{name}.json"
+        if name not in self.event_names:
             return None
+        try:
+            found = self._json(path, path.read_text(encoding="utf-8-sig"))
+            return found if isinstance(found, dict) else None
+        except SpecError as error:
+            self.problems.extend(error.problems)
+        except (OSError, ValueError):
+            pass
+        return None
+
+    @cached_property
+    def event_names(self) -> list[str]:
+        """The events that the project describes."""
+        return sorted(path.stem for path in (self.root / EVENTS).glob("*.json"))
+
+    def _json(self, path: Path, text: str) -> Any:
+        """What a JSON file holds. Raises: SpecError: it is none."""
         import json
 
-        path = self.root / EVENTS / f"{name}.json"
         try:
-            found = json.loads(path.read_text(encoding="utf-8-sig"))
-        except (OSError, ValueError):
-            return None
-        return found if isinstance(found, dict) else None
+            return json.loads(text)
+        except ValueError as error:
+            line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
+            message = f"this is no JSON: {getattr(error, 'msg', error)}"
+            raise SpecError([Problem(self.shown(path), line, column, message, "unreadable-file")]) from error

@@ -192,6 +192,11 @@ class _Values:
 
     def ambiguous_key(self, node: Node, value: Node, found: Unclear, path: Path) -> None:
         name = node.value
+        if path and name.lower() == "on" and "steps" in path[:1] and isinstance(path[-1], int):
+            message = f"YAML 1.1 reads the key `{name}` as true, and no step has it"
+            hint = "to wait for an event write: wait_for: NAME; what starts a run stands at the top: triggers"
+            self.fault(node.start, node.end, message, "ambiguous-key", hint)
+            return
         if not path and name.lower() == "on":
             message = f"YAML 1.1 reads the key `{name}` as true; aiflow calls this section `triggers`"
             self.fault(node.start, node.end, message, "ambiguous-key", "write: triggers:\n" + self.triggers(value))

@@ -179,7 +179,12 @@ def _expected(value: Value) -> list[range]:
     return ranges
 
 
-_STATUS = {"anyOf": [{"type": "integer", "minimum": 100, "maximum": 599}, {"type": "string", "pattern": "^[1-5](xx|[0-9]{2})$"}]}
+_STATUS = {
+    "anyOf": [
+        {"type": "integer", "minimum": 100, "maximum": 599},
+        {"type": "string", "pattern": "^[1-5](xx|[0-9]{2})$", "examples": ["2xx"]},
+    ]
+}
 
 KIND = StepKind(
     name="http",

@@ -33,6 +33,7 @@ def check_all(look: Inspection) -> None:
     """Every family, one after the other."""
     for family in FAMILIES:
         family.check(look)
+    look.problems.extend(look.definitions.problems)
 
 
 __all__ = ["FAMILIES", "Inspection", "check_all"]

@@ -90,6 +90,10 @@ _WORDS = {
 }
 
 
+_UNREAD = frozenset({"allOf", "$ref", "not", "if"})
+"""Words of JSON Schema that are not looked into: with one of them nothing is known."""
+
+
 @dataclass(frozen=True)
 class NoField:
     """A path that leads nowhere. `at`: place in the path; `fields`: what is there instead, None: no fields at all."""
@@ -110,7 +114,7 @@ def plain(schema: Any) -> Type:
         if word in schema:
             rest = [one for one in schema[word] if not (isinstance(one, Mapping) and one.get("type") == "null")]
             return plain(rest[0]) if len(rest) == 1 else None
-    if any(word in schema for word in ("allOf", "$ref", "not", "if")):
+    if not _UNREAD.isdisjoint(schema):
         return None
     kinds = schema.get("type")
     if isinstance(kinds, (list, tuple)):

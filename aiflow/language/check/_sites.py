@@ -25,6 +25,23 @@ Scope = Mapping[str, "Node | None"]
 """Names that a place gives to expressions, and the step they come from: items, `index`, `previous`, `result`, `error`."""
 
 
+class Parsed:
+    """What a text with an expression is, apart from where it stands; the same texts share one."""
+
+    def __init__(self, text: str, bare: bool) -> None:
+        self.result = _parse(text, bare)
+
+    @cached_property
+    def references(self) -> list[Reference]:
+        """What it refers to; nothing when it cannot be parsed."""
+        return [] if isinstance(self.result, ExpressionSyntaxError) else find_references(self.result)
+
+    @cached_property
+    def faults(self) -> list[Fault]:
+        """Filters, tests and functions that do not exist or are called wrongly."""
+        return [] if isinstance(self.result, ExpressionSyntaxError) else find_faults(self.result)
+
+
 @dataclass(eq=False)
 class Site:
     """One text with an expression.
@@ -46,23 +63,27 @@ class Site:
     scope: Scope = field(default_factory=dict)
 
     @cached_property
+    def _shared(self) -> Parsed:
+        return parsed(self.text, self.bare)
+
+    @property
     def parsed(self) -> nodes.Node | ExpressionSyntaxError:
         """The syntax tree, or what is wrong with it."""
-        return parse_site(self.text, self.bare)
+        return self._shared.result
 
     @property
     def tree(self) -> nodes.Node | None:
         return None if isinstance(self.parsed, ExpressionSyntaxError) else self.parsed
 
-    @cached_property
+    @property
     def references(self) -> list[Reference]:
-        """What it refers to; nothing when it cannot be parsed."""
-        return _references(self.text, self.bare)
+        """See `Parsed`."""
+        return self._shared.references
 
-    @cached_property
+    @property
     def faults(self) -> list[Fault]:
-        """Filters, tests and functions that do not exist or are called wrongly."""
-        return [] if self.tree is None else find_faults(self.tree)
+        """See `Parsed`."""
+        return self._shared.faults
 
     @cached_property
     def is_whole(self) -> bool:
@@ -106,20 +127,23 @@ def _body_names(node: Node) -> dict[str, Node | None]:
 
 
 @lru_cache(4096)
+def parsed(text: str, bare: bool) -> Parsed:
+    """The text, read once."""
+    return Parsed(text, bare)
+
+
 def parse_site(text: str, bare: bool) -> nodes.Node | ExpressionSyntaxError:
     """The syntax tree of a text, or what is wrong with it; trees are shared, do not change them."""
+    return parsed(text, bare).result
+
+
+def _parse(text: str, bare: bool) -> nodes.Node | ExpressionSyntaxError:
     try:
         if bare:
             return unbrace(text, "if") or parse_bare(text)
         return _whole(text) or parse_template(text)
     except ExpressionSyntaxError as error:
         return error
-
-
-@lru_cache(4096)
-def _references(text: str, bare: bool) -> list[Reference]:
-    tree = parse_site(text, bare)
-    return [] if isinstance(tree, ExpressionSyntaxError) else find_references(tree)
 
 
 def _whole(text: str) -> nodes.Expr | None:

@@ -1,4 +1,4 @@
-"""Emails: something to send, somebody to send it to, a subject, and what the email file is given."""
+"""Emails: something to send, somebody to send it to, a subject, what the email file is given. Addresses of `approve`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,35 @@ from aiflow.language.tree import Node, Path
 
 _BODIES = ("template", "text", "html")
 _RECIPIENTS = ("to", "cc", "bcc")
+_ADDRESSES = {"email": ("to", "cc", "bcc", "from", "reply_to"), "approve": ("to",)}
 _MEANT = FOREIGN_OPTIONS["email"]
 
 
 def check(look: Inspection) -> None:
-    """All faults of `email` steps, those of the email files included."""
+    """All faults of `email` steps, and of addresses."""
     for node in look.tree.nodes:
-        if node.kind is not None and node.kind.name == "email" and not look.is_wrong((*node.path, "email")):
+        if node.kind is None or look.is_wrong((*node.path, node.kind.name)):
+            continue
+        if node.kind.name == "email":
             _email(look, node)
+        if node.kind.name in _ADDRESSES:
+            _addresses(look, node.data[node.kind.name], (*node.path, node.kind.name), node.kind.name)
+    defaults = look.data.get("defaults")
+    if isinstance(defaults, dict):
+        _addresses(look, defaults.get("email"), ("defaults", "email"), "email")
+
+
+def _addresses(look: Inspection, options: Any, path: Path, kind: str) -> None:
+    """Addresses that stand in the file."""
+    for option in _ADDRESSES[kind] if isinstance(options, dict) else ():
+        given = options.get(option)
+        for index, one in enumerate(given if isinstance(given, list) else [given]):
+            where = (*path, option, index) if isinstance(given, list) else (*path, option)
+            if isinstance(one, str) and "@" not in one and not has_template(one) and not look.is_wrong(where):
+                hint = f"write for example: {option}: ana@acme.example"
+                if one.strip().startswith(("inputs.", "steps.", "env.")):
+                    hint = f'an expression stands in braces: {option}: "{{{{ {one.strip()} }}}}"'
+                look.at_value(where, f"`{one}` is no email address: it has no @", "bad-address", hint)
 
 
 def _email(look: Inspection, node: Node) -> None:

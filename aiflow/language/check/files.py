@@ -19,7 +19,7 @@ from aiflow.language.tree import Node, Path
 
 
 def check(look: Inspection) -> None:
-    """All faults of what the workflow names, those inside prompt files included."""
+    """All faults of what the workflow names; those inside of these files are with `look.definitions`."""
     _inputs(look)
     _schema(look, ("defaults", "llm", "schema"), _dig(look.data, "defaults", "llm", "schema"))
     for node in look.tree.nodes:
@@ -27,7 +27,6 @@ def check(look: Inspection) -> None:
             _llm(look, node)
         elif node.kind is not None and node.kind.name == "approve":
             _form(look, node)
-    look.problems.extend(look.definitions.problems)
 
 
 def _inputs(look: Inspection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from jinja2 import nodes
@@ -14,6 +15,7 @@ from aiflow.language.check._schemas import OWN_EVENTS
 from aiflow.language.check._sites import Site
 from aiflow.language.check._words import flow, listed, nearest, path_text, reference_text
 from aiflow.language.config import long_form
+from aiflow.language.definitions import EVENTS
 from aiflow.language.foreign import FOREIGN_OPTIONS
 from aiflow.language.references import Reference
 from aiflow.language.syntax import start_of
@@ -37,9 +39,11 @@ _OTHER_NAMES = {
 def check(look: Inspection) -> None:
     """All faults of what comes from outside."""
     triggers = look.data.get("triggers")
+    first: dict[tuple[str, str, str], int] = {}
     for index, trigger in enumerate(triggers if isinstance(triggers, list) else []):
         if isinstance(trigger, dict) and not look.is_wrong(("triggers", index)):
             _trigger(look, trigger, ("triggers", index))
+            _twice(look, trigger, index, first)
     cancels = look.data.get("cancel_on")
     for index, one in enumerate(cancels if isinstance(cancels, list) else []):
         if isinstance(one, dict):
@@ -84,6 +88,20 @@ def _trigger(look: Inspection, trigger: Mapping[str, Any], path: Path) -> None:
     if isinstance(secret, str) and secret and not has_template(secret):
         message = "the secret of a webhook stands in the file, where everybody can read it"
         look.at_value((*path, "secret"), message, "written-secret", 'make a new one, and write "{{ secrets.WEBHOOK_KEY }}"')
+
+
+def _twice(look: Inspection, trigger: Mapping[str, Any], index: int, first: dict[tuple[str, str, str], int]) -> None:
+    """The same request or time in two triggers: one would hide the other, or start two runs at once."""
+    for word, other in (("webhook", trigger.get("method", "POST")), ("cron", trigger.get("timezone", "UTC"))):
+        given = trigger.get(word)
+        if not isinstance(given, str) or "if" in trigger:
+            continue
+        key = (word, " ".join(given.split()), str(other))
+        if key in first:
+            line = look.line_of(("triggers", first[key], word))
+            message = f"the same `{word}` starts this workflow already (line {line})"
+            look.at_value(("triggers", index, word), message, "duplicate-trigger", "remove one of them")
+        first.setdefault(key, index)
 
 
 def _inputs(look: Inspection, trigger: Mapping[str, Any], path: Path, start: str) -> None:
@@ -135,6 +153,18 @@ def _names(look: Inspection, path: Path, given: Any, *, sent: bool = False) -> N
             own = listed(one for one in OWN_EVENTS if one.startswith(f"{head}."))
             hint = f"did you mean {near}? (aiflow sends {own})" if near else f"aiflow sends {own}"
             look.at_value(where, f"aiflow sends no event `{name}`", "unknown-event", hint, "hint")
+        else:
+            _described(look, where, name)
+
+
+def _described(look: Inspection, where: Path, name: str) -> None:
+    """An event that the project describes, or almost one."""
+    look.definitions.event_data(name)
+    known = look.definitions.event_names
+    near = get_close_matches(name, known, 1, 0.85) if name not in known else []
+    if near:
+        hint = f"did you mean {near[0]}? ({EVENTS}/{near[0]}.json describes it)"
+        look.at_value(where, f"nothing describes the event `{name}`", "unknown-event", hint, "hint")
 
 
 def _match(look: Inspection, site: Site) -> None:
