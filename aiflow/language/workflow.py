@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aiflow.errors import SpecError
 from aiflow.language.check import Inspection, check_all
+from aiflow.language.check._python_source import Module
 from aiflow.language.check.project import project_problems
 from aiflow.language.definitions import Definitions
 from aiflow.language.load import Document, decode_source, read_document
@@ -37,6 +38,7 @@ class Workflows:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.modules: dict[str, Module | Path | SyntaxError | None] = {}
         self._opened: dict[Path, Opened] = {}
         self._project: list[Problem] | None = None
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,9 @@ import pytest
 
 from aiflow.language.check._fit import misfits, wants_of
 from aiflow.language.check._python_source import describe, read_module
+from aiflow.language.check._schemas import INTEGER, LIST, STRING, of_value, union
 from aiflow.language.check._words import flow, nearest, path_text
-from aiflow.language.workflow import check_workflow, load_workflow
+from aiflow.language.workflow import Workflows, check_workflow, load_workflow
 from aiflow.settings import ModelSpec, Settings
 
 
@@ -128,3 +131,58 @@ def test_files_outside_of_the_project_are_shown_in_full(tmp_path: Path) -> None:
     file.write_text("steps: []\n")
     (problem,) = check_workflow(file, Settings(root=tmp_path / "project"))
     assert problem.file == str(file)
+
+
+def test_what_annotations_say() -> None:
+    module = describe(
+        ast.parse(
+            "class Row(TypedDict):\n    name: str\n    tags: NotRequired[list[str]]\n"
+            "@dataclass\nclass Sum:\n    rows: 'list[Row]'\n    total: float | None\n"
+            "def f(a: Row, b: Sum, c: Literal['x', 'y'], d: Optional[int], e: int | str, g) -> Sum: ...\n"
+            "def h() -> tuple[int, str]: ...\ndef i(x: 'not python :') -> dict[str, bool]: ...\n"
+        )
+    )
+    f = module.functions["f"]
+    assert f is not None and set(f.types) == {"a", "c", "d"}, "an object of a class cannot be handed over, a union may be either"
+    assert f.types["c"] == {"enum": ["x", "y"]} and f.types["d"] == {"type": "integer"}
+    row = {"type": "object", "properties": {"name": {"type": "string"}, "tags": {"type": "array", "items": {"type": "string"}}}, "additionalProperties": False}
+    assert f.returns == {"type": "object", "properties": {"rows": {"type": "array", "items": row}, "total": {"type": "number"}}, "additionalProperties": False}
+    h, i = module.functions["h"], module.functions["i"]
+    assert h is not None and h.returns == {"type": "array", "items": {}}
+    assert i is not None and not i.types and i.returns == {"type": "object", "additionalProperties": {"type": "boolean"}}
+
+
+@pytest.mark.parametrize(
+    ("types", "made"),
+    [
+        ([STRING, STRING], STRING),
+        ([STRING, None], None),
+        ([STRING, INTEGER], None),
+        ([{"enum": ["a"]}, {"enum": ["b", "a"]}], {"enum": ["a", "b"]}),
+        ([of_value({"a": 1}), of_value({"b": "x"})], {"type": "object", "properties": {"a": {"type": "integer", "const": 1}, "b": {"type": "string", "const": "x"}}, "additionalProperties": False}),
+        ([of_value({"a": 1}), {"type": "object"}], {"type": "object", "properties": {"a": {"type": "integer", "const": 1}}}),
+        ([{"type": "array", "items": STRING}, LIST], {"type": "array", "items": {}}),
+    ],
+)  # fmt: skip
+def test_one_of_several_types(types: list[Any], made: Any) -> None:
+    assert union(types) == made
+
+
+def test_what_is_known_of_models_needs_no_litellm() -> None:
+    code = "from aiflow.models.tables import refuses_schemas as r; import sys; print(r('oci/xai.grok-4'), r('no/such'), 'litellm' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False", "False"]
+
+
+def test_files_that_are_checked_together_are_read_once(tmp_path: Path) -> None:
+    folder = tmp_path / "workflows"
+    folder.mkdir()
+    (folder / "shared.yaml").write_text("steps: [{set: {a: '{{ inputs.x }}'}}]\n")
+    for name in ("one", "two"):
+        (folder / f"{name}.yaml").write_text("steps: [{call: shared.yaml}]\n")
+    together = Workflows(Settings(root=tmp_path))
+    first = check_workflow(folder / "one.yaml", together.settings, together)
+    look = together.read(folder / "shared.yaml").look
+    assert check_workflow(folder / "two.yaml", together.settings, together) == first
+    assert [(problem.file, problem.code) for problem in first] == [("workflows/shared.yaml", "unknown-input")]
+    assert look is not None and look is together.read(folder / "shared.yaml").look and len(look.problems) == 1

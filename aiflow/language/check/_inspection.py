@@ -89,17 +89,17 @@ class Inspection:
         return {site.path: site for site in self.sites}
 
     @cached_property
-    def modules(self) -> dict[str, Module | FilePath | SyntaxError | None]:
-        """Python modules that were read, by name."""
-        return {}
+    def _modules(self) -> dict[str, Module | FilePath | SyntaxError | None]:
+        """Python modules that were read, by name; one table for all workflows that are checked together."""
+        return {} if self.workflows is None else self.workflows.modules
 
     def module_at(self, name: str) -> Module | FilePath | SyntaxError | None:
         """A Python module by its dotted name, see `read_module`."""
         from aiflow.language.check._python_source import read_module
 
-        if name not in self.modules:
-            self.modules[name] = read_module(self.settings.root, name)
-        return self.modules[name]
+        if name not in self._modules:
+            self._modules[name] = read_module(self.settings.root, name)
+        return self._modules[name]
 
     @cached_property
     def types(self) -> Types:
