@@ -103,14 +103,16 @@ def _kind(kind: Any) -> str:
         lines.append(f"```yaml\n{kind.example.rstrip()}\n```\n")
     properties = {name: one for name, one in kind.schema.get("properties", {}).items() if name != kind.name}
     if properties:
-        lines += ["| option | type | what it is |", "|---|---|---|"]
+        lines += ["| option | type | what it is | example |", "|---|---|---|---|"]
         for name, schema in properties.items():
             marks = [f"the short form `{kind.name}: …`"] if name == kind.short else []
             marks += ["fixed"] if name in kind.fixed else ["an expression without braces"] if name in kind.bare else []
             marks += ["required"] if name in kind.schema.get("required", ()) and name != kind.short else []
             marks += [f"default `{json.dumps(schema['default'])}`"] if "default" in schema else []
             said = " ".join(filter(None, (schema.get("description", ""), f"({'; '.join(marks)})" if marks else "")))
-            lines.append(f"| `{name}` | {_type(schema)} | {_cell(said)} |")
+            example = schema.get("examples") or schema.get("enum") or [None]
+            shown = f"`{name}: {_quoted(example[0])}`" if example[0] is not None else ""
+            lines.append(f"| `{name}` | {_type(schema)} | {_cell(said)} | {_cell(shown)} |")
         lines.append("")
     facts = []
     if kind.errors:
@@ -187,6 +189,12 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
+
+
+def _quoted(value: Any) -> str:
+    """A value as it would stand in the file."""
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000, allow_unicode=True)
+    return text.strip().removesuffix("...").strip()
 
 
 def _flow(value: Any) -> str:

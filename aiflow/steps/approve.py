@@ -30,11 +30,16 @@ KIND = StepKind(
         "properties": {
             "message": {"description": "The question.", "type": "string", "examples": ["Publish this?"]},
             "to": {
+                "examples": ["editor@paper.example"],
                 "description": "Whom to ask, by email.",
                 "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
             },
-            "show": {"description": "What is to be judged."},
-            "form": {"description": "Further answers to ask for, as Picoschema.", "type": "object"},
+            "show": {"description": "What is to be judged.", "examples": ["{{ steps.draft.output }}"]},
+            "form": {
+                "description": "Further answers to ask for, as Picoschema.",
+                "type": "object",
+                "examples": [{"headline?": "string"}],
+            },
         },
         "required": ["message"],
     },

@@ -47,7 +47,11 @@ KIND = StepKind(
                 ],
                 "examples": ["steps.found.output | length > 0"],
             },
-            "message": {"description": "What to say instead of the expression.", "type": "string"},
+            "message": {
+                "description": "What to say instead of the expression.",
+                "type": "string",
+                "examples": ["no documents in {{ inputs.folder }}"],
+            },
         },
         "required": ["that"],
     },

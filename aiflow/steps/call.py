@@ -26,6 +26,7 @@ KIND = StepKind(
                 "examples": ["write_draft.yaml"],
             },
             "detach": {
+                "examples": [True],
                 "description": "true: start it and go on at once; the output is {run_id}.",
                 "type": "boolean",
                 "default": False,

@@ -25,7 +25,11 @@ KIND = StepKind(
     schema={
         "properties": {
             "event": {"description": "The name of the event.", "type": "string", "examples": ["lead.hot"]},
-            "id": {"description": "The same id is sent once. Default: the key of the step.", "type": "string"},
+            "id": {
+                "description": "The same id is sent once. Default: the key of the step.",
+                "type": "string",
+                "examples": ["order-{{ inputs.order_id }}"],
+            },
         },
         "required": ["event"],
     },

@@ -37,7 +37,7 @@ KIND = StepKind(
                 "default": "failed",
                 "examples": ["out_of_stock"],
             },
-            "data": {"description": "`error.data` in handlers.", "type": "object"},
+            "data": {"description": "`error.data` in handlers.", "type": "object", "examples": [{"count": 3}]},
         },
         "required": ["message"],
     },

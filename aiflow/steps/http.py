@@ -199,6 +199,7 @@ KIND = StepKind(
                 "examples": ["https://api.example.com/v1/items/{{ inputs.id }}"],
             },
             "method": {
+                "examples": ["PUT"],
                 "description": "GET, or POST when there is a `json`, `form` or `body`.",
                 "enum": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
             },
@@ -217,9 +218,13 @@ KIND = StepKind(
             "form": {
                 "description": "Form fields; files are uploaded.",
                 "type": "object",
-                "examples": [{"model": "whisper-1", "file": "{{ part }}"}],
+                "examples": [{"model": "whisper-1", "file": "{{ inputs.recording }}"}],
             },
-            "body": {"description": "A text, or a file, sent as it is.", "anyOf": [{"type": "string"}, {"type": "object"}]},
+            "body": {
+                "description": "A text, or a file, sent as it is.",
+                "anyOf": [{"type": "string"}, {"type": "object"}],
+                "examples": ["{{ inputs.text }}"],
+            },
             "auth": {
                 "description": "User and password (HTTP Basic).",
                 "type": "object",

@@ -218,9 +218,10 @@ KIND = StepKind(
                 "description": "A path relative to the project folder, a file from an earlier step, or a store: "
                 "`sqlite:data/crm.db`.",
                 "anyOf": [{"type": "string"}, {"type": "object"}],
-                "examples": ["data/questions.jsonl", "{{ file.path }}", "sqlite:data/crm.db"],
+                "examples": ["data/questions.jsonl", "{{ inputs.path }}", "sqlite:data/crm.db"],
             },
             "as": {
+                "examples": ["csv"],
                 "description": "How to read it. Without this the extension decides: json, jsonl, csv, yaml; everything else "
                 "is text. pdf, docx and html give their text. `file` gives the file itself.",
                 "enum": ["text", "json", "jsonl", "csv", "yaml", "file"],
@@ -241,7 +242,11 @@ KIND = StepKind(
                 "minimum": 0,
                 "examples": [200],
             },
-            "optional": {"description": "Give null instead of failing when there is no such file.", "type": "boolean"},
+            "optional": {
+                "description": "Give null instead of failing when there is no such file.",
+                "type": "boolean",
+                "examples": [True],
+            },
         },
         "required": ["from"],
     },

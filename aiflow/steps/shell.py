@@ -185,6 +185,7 @@ KIND = StepKind(
                 "examples": ['wc -w < "$document"'],
             },
             "cwd": {
+                "examples": ["{{ inputs.folder }}"],
                 "description": "Folder to run in, relative to the project. Without it: the run's own folder, `run.dir`.",
                 "type": "string",
             },

@@ -22,7 +22,11 @@ KIND = StepKind(
     schema={
         "properties": {
             "reason": {"description": "Why, for people.", "type": "string", "examples": ["no new leads"]},
-            "outputs": {"description": "What the run gives back instead of the file's `outputs`.", "type": "object"},
+            "outputs": {
+                "description": "What the run gives back instead of the file's `outputs`.",
+                "type": "object",
+                "examples": [{"leads": 0}],
+            },
         },
         "required": ["reason"],
     },

@@ -186,11 +186,16 @@ KIND = StepKind(
                 "examples": ["out/report.md", "out/rows.jsonl", "sqlite:data/library.db"],
             },
             "data": {
+                "examples": ["{{ steps.rows.output }}"],
                 "description": "What to write, as .json, .jsonl (list), .csv (list of maps) or rows of a table (list of maps; "
                 "maps and lists within are kept as JSON, vectors too). Texts stay as they are: in a CSV for spreadsheets "
                 "one that begins with = + - or @ may be taken for a formula."
             },
-            "text": {"description": "The text of the file, any extension.", "type": ["string", "number", "boolean"]},
+            "text": {
+                "description": "The text of the file, any extension.",
+                "type": ["string", "number", "boolean"],
+                "examples": ["# Done"],
+            },
             "table": {
                 "description": "Table of the database; it and its columns are made when missing.",
                 "type": "string",
@@ -202,7 +207,11 @@ KIND = StepKind(
                 "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
                 "examples": ["id"],
             },
-            "append": {"description": "Add to the end of a text, .jsonl or .csv file, do not replace it.", "type": "boolean"},
+            "append": {
+                "description": "Add to the end of a text, .jsonl or .csv file, do not replace it.",
+                "type": "boolean",
+                "examples": [True],
+            },
         },
         "required": ["to"],
     },
