@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from aiflow.store.commit import Commit
 from aiflow.store.keys import Keys
+from aiflow.store.scripts import whole
 from aiflow.store.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ class Reconciler:
     async def _deliver(self, worker: str) -> None:
         """What a dead worker had finished while the store was away is written before its frames are given away."""
         for name, keys, args in self._spool.read(worker):
-            await self._commit.call(name, keys, args)
+            await self._commit.call(whole(name), keys, args)
             log.warning("delivered finished work of a worker that died while the store was away")
         self._spool.clear(worker)
 

@@ -18,6 +18,7 @@ from aiflow.errors import RunError, StoreError
 from aiflow.store.commit import Arg, Commit
 from aiflow.store.keys import CANCEL_FRAME, Keys
 from aiflow.store.records import Record, decode_record
+from aiflow.store.scripts import whole
 from aiflow.values import Value, decode, encode
 
 LOG_LINES = 20_000  # of one run
@@ -211,7 +212,10 @@ class RunStore:
             self.keys.results(move.rid), self.keys.log(move.rid),
         )  # fmt: skip
         args = (move.epoch, move.sequence, move.cursor, *move.usage, move.journal, mark, len(move.records) // 2)
-        return self._time(await self.commit.call("checkpoint", keys, (*args, *move.records)))
+        reply = await self.commit.call("checkpoint", keys, (*args, *move.records))
+        if reply == b"called":
+            reply = await self.commit.call(whole("checkpoint"), keys, (*args, *move.records))
+        return self._time(reply)
 
     async def park(self, move: Move, worker: str, actor: str, lane: str, due_ms: int) -> int:
         """Let go of a frame until `due_ms`; 0 hands it on at once."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-FINISHING = frozenset({"checkpoint", "park", "fan_out", "items", "finish_item", "finish_run", "stop_run", "listen", "call"})
+FINISHING = frozenset({"checkpoint", "checkpoint+", "park", "fan_out", "items", "finish_item", "finish_run", "stop_run", "listen", "call"})
 
 Arg = str | bytes | int | float
 

@@ -1,7 +1,7 @@
 -- Shared by all scripts, put before each of them, after the time (`now`, `now_us`). KEYS[1] is always the namespace, KEYS[2] (if any) the run's hash.
 -- Store-wide keys (ready, timers, queue, doorbell ...) derive from the namespace; keys of a run from the run's hash.
 local P = KEYS[1]
-local runs  -- what begins and ends whole runs: see `_runs`
+local runs  -- what begins and ends whole runs: see `_runs`; nil in a script that does not ask for it
 
 local function text(number)
   return string.format('%.0f', number)
@@ -113,21 +113,32 @@ local function still(run, rid, path)
   if indexes then not_waiting(frame_key(run, path), rid .. '|' .. path, indexes) end
 end
 
--- The write is allowed while the run is open and the claim is the newest: nil, or what to answer; and whether the run has ties
--- to others (a caller, called runs, a gate).
-local function refuse(run, fence, epoch)
-  local e, st, ties
+-- The write is allowed while the run is open and the claim is the newest: nil, or what to answer. Then, of the frame that is
+-- written (if one is named): its last sequence, and the run that it waits for; else whether the run has ties to others (a caller,
+-- called runs, a gate). All in as few reads as there are keys.
+local function refuse(run, fence, epoch, frame)
+  local e, st, first, second
   if run == fence then
-    local f = redis.call('HMGET', run, 'e', 'st', 'L')
-    e, st, ties = f[1], f[2], f[3]
+    local f = frame == run and redis.call('HMGET', run, 'e', 'st', 'q', 'k') or redis.call('HMGET', run, 'e', 'st', 'L')
+    e, st, first, second = f[1], f[2], f[3], f[4]
+  elseif frame == fence then
+    local f = redis.call('HMGET', fence, 'e', 'q', 'k')
+    e, first, second = f[1], f[2], f[3]
+    st = redis.call('HGET', run, 'st')
   else
     e = redis.call('HGET', fence, 'e')
-    local f = redis.call('HMGET', run, 'st', 'L')
-    st, ties = f[1], f[2]
+    if frame then
+      local f = redis.call('HMGET', frame, 'q', 'k')
+      first, second = f[1], f[2]
+      st = redis.call('HGET', run, 'st')
+    else
+      local f = redis.call('HMGET', run, 'st', 'L')
+      st, first = f[1], f[2]
+    end
   end
-  if e ~= epoch then return 'fenced', ties end
-  if not is_open(st) then return 'gone', ties end
-  return nil, ties
+  if e ~= epoch then return 'fenced' end
+  if not is_open(st) then return 'gone' end
+  return nil, first, second
 end
 
 -- Add what model calls used, to the run and to those that wait for it: ARGV[i..i+3] = cost, tokens in, tokens out, calls ('' for none).
@@ -153,16 +164,6 @@ local function write_records(results, i, last)
   end
 end
 
--- A frame goes on: the run that it waited for, if any (`k`), is given up.
-local function moved_on(run, key, child, at)
-  if child then runs().hang_up(run, run_id(run), frame_path(run, key) or '', at) end
-end
-
--- A fan-out is given up: so are the runs that its items called.
-local function give_up_items(run, rid, fan, at)
-  if redis.call('EXISTS', run .. ':kids') == 1 then runs().hang_up_below(run, rid, string.sub(fan, #run + 4) .. '[', at) end
-end
-
 -- The fan-out is done: its parent goes on, if it is still where it fanned out (and was not begun anew meanwhile).
 local function wake_parent(run, rid, fan, at)
   local parent = redis.call('HMGET', fan, 'P', 'Q')
@@ -177,7 +178,7 @@ local function settle_fan(run, rid, fan, h, failed_now, succeeded_now, lane, at)
     h.s = 1
     redis.call('HSET', fan, 's', 1)
     cancel_branches(run, rid, fan, lane, at)
-    give_up_items(run, rid, fan, at)
+    if redis.call('EXISTS', run .. ':kids') == 1 then runs().give_up_items(run, rid, fan, at) end
     wake_parent(run, rid, fan, at)
   elseif not stopped and h.k >= h.n then
     wake_parent(run, rid, fan, at)

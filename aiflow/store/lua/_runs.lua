@@ -1,5 +1,5 @@
--- Whole runs: how they begin, wait in their gate, end, and what their end moves besides. Put behind `_lib` in every script;
--- `runs()` makes it, so that scripts that do not ask for it pay one closure and no more.
+-- Whole runs: how they begin, wait in their gate, end, and what their end moves besides. Put behind `_lib` in the scripts
+-- that ask for it; `runs()` makes it.
 -- A gate lets `limit` runs of one workflow (and key) be at work: `gate` holds those, by order of admission, `gate:q` those
 -- that wait, by order of arrival. Whoever ends a run opens its gate in the same script.
 function runs()
@@ -109,22 +109,15 @@ function runs()
     redis.call('PEXPIRE', run .. ':log', keep)
   end
 
-  -- Make a run. ARGV[i...]: workflow, version, inputs, meta, environment, gate, limit, overflow, why it may be turned away,
-  -- throttle, retention ms, has a `finally`. `caller`: `run|path` of the frame that waits for it, or nil.
-  function M.start(run, rid, i, caller, at)
-    redis.call('HSET', run, 'st', 'queued', 'wf', ARGV[i], 'v', ARGV[i + 1], 'in', ARGV[i + 2], 't0', at, 'n', 0)
-    if ARGV[i + 3] ~= '' then redis.call('HSET', run, 'meta', ARGV[i + 3]) end
-    if ARGV[i + 4] ~= '' then redis.call('HSET', run, 'E0', ARGV[i + 4]) end
-    redis.call('ZADD', P .. ':open', at, rid)
-    redis.call('ZADD', P .. ':runs', at, rid)
-    if caller then redis.call('HSET', run, 'pr', caller, 'L', 1, 'rt', ARGV[i + 10]) end
-    if ARGV[i + 9] ~= '' then redis.call('HSET', run, 'T', ARGV[i + 9]) end
-    if ARGV[i + 11] == '1' then redis.call('HSET', run, 'fin', 1) end
-    if ARGV[i + 5] ~= '' then redis.call('HSET', run, 'G', ARGV[i + 5], 'gl', ARGV[i + 6], 'L', 1, 'rt', ARGV[i + 10]) end
-    if ARGV[i + 5] == '' and ARGV[i + 9] == '' then return wake(run, rid, '', at) end
-    local how = enter(run, rid, at, ARGV[i + 7])
-    if how == 'skip' then turned_away(run, rid, 'skipped', ARGV[i + 8], at, ARGV[i + 10])
-    elseif how == 'fail' then turned_away(run, rid, 'failed', ARGV[i + 8], at, ARGV[i + 10]) end
+  -- Bring a new run to its gate. ARGV[i...]: gate, limit, overflow, why it may be turned away, throttle, retention ms.
+  -- `caller`: `run|path` of the frame that waits for it, or nil.
+  function M.bring(run, rid, i, caller, at)
+    if caller then redis.call('HSET', run, 'pr', caller, 'L', 1, 'rt', ARGV[i + 5]) end
+    if ARGV[i + 4] ~= '' then redis.call('HSET', run, 'T', ARGV[i + 4]) end
+    if ARGV[i] ~= '' then redis.call('HSET', run, 'G', ARGV[i], 'gl', ARGV[i + 1], 'L', 1, 'rt', ARGV[i + 5]) end
+    local how = enter(run, rid, at, ARGV[i + 2])
+    if how == 'skip' then turned_away(run, rid, 'skipped', ARGV[i + 3], at, ARGV[i + 5])
+    elseif how == 'fail' then turned_away(run, rid, 'failed', ARGV[i + 3], at, ARGV[i + 5]) end
   end
 
   -- Open a run again that failed or was cancelled. Claims of the time before are void: whoever still works under one writes nothing.
@@ -163,6 +156,12 @@ function runs()
       if string.sub(path, 1, #prefix) == prefix then M.hang_up(run, rid, path, at) end
     end
   end
+
+  -- A frame with `k` goes on in another way.
+  function M.moved_on(run, frame, at) M.hang_up(run, run_id(run), frame_path(run, frame) or '', at) end
+
+  -- A fan-out is given up: so are the runs that its items called.
+  function M.give_up_items(run, rid, fan, at) M.hang_up_below(run, rid, string.sub(fan, #run + 4) .. '[', at) end
 
   -- A run with ties (`L`) has ended: runs that it called end with it, its gate opens, the frame that called it goes on.
   -- A caller that is claimed just now looks for itself; see `call`.
@@ -217,4 +216,17 @@ function runs()
   end
 
   return M
+end
+
+-- Make a run. ARGV[i...]: workflow, version, inputs, meta, environment, then those of `bring`, has a `finally`.
+-- `caller`: as there.
+local function make_run(run, rid, i, caller, at)
+  redis.call('HSET', run, 'st', 'queued', 'wf', ARGV[i], 'v', ARGV[i + 1], 'in', ARGV[i + 2], 't0', at, 'n', 0)
+  if ARGV[i + 3] ~= '' then redis.call('HSET', run, 'meta', ARGV[i + 3]) end
+  if ARGV[i + 4] ~= '' then redis.call('HSET', run, 'E0', ARGV[i + 4]) end
+  if ARGV[i + 11] == '1' then redis.call('HSET', run, 'fin', 1) end
+  redis.call('ZADD', P .. ':open', at, rid)
+  redis.call('ZADD', P .. ':runs', at, rid)
+  if caller or ARGV[i + 5] ~= '' or ARGV[i + 9] ~= '' then runs().bring(run, rid, i + 5, caller, at)
+  else wake(run, rid, '', at) end
 end

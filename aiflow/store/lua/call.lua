@@ -10,14 +10,13 @@
 -- Returns now | "fenced" | "gone" | "noplan"
 -- Invariant: a frame with `k` waits for that run, or looks at it just now; the next write of the frame that is no `call` gives it up.
 local run, frame, rid, path = KEYS[2], KEYS[4], ARGV[9], ARGV[10]
-local refused = refuse(run, KEYS[3], ARGV[1])
+local refused, sequence, before = refuse(run, KEYS[3], ARGV[1], frame)
 if refused then return refused end
 for stop in string.gmatch(path, '()%[%d+%]') do  -- an item of a fan-out that was given up calls nothing any more
   if redis.call('HGET', run .. ':e:' .. string.sub(path, 1, stop - 1), 's') == '1' then return 'gone' end
 end
 local at = now()
-local v = redis.call('HMGET', frame, 'q', 'k')
-if tonumber(v[1] or '0') >= tonumber(ARGV[2]) then return at end
+if tonumber(sequence or '0') >= tonumber(ARGV[2]) then return at end
 local how, child = ARGV[15], ARGV[16]
 if (how == 'start' or how == 'detach') and redis.call('EXISTS', KEYS[8]) == 0 then
   if ARGV[18] == '' then return 'noplan' end
@@ -28,10 +27,10 @@ redis.call('HSET', frame, 'q', ARGV[2], 'c', ARGV[3], 't', at, 'd', 0, 'm', '')
 use(run, 4)
 if ARGV[8] ~= '' then redis.call('RPUSH', KEYS[6], ARGV[8]) end
 local life = runs()
-if v[2] and v[2] ~= child then life.hang_up(run, rid, path, at) end
+if before and before ~= child then life.hang_up(run, rid, path, at) end
 if how == 'detach' then
   if frame ~= KEYS[3] then redis.call('SADD', run .. ':keys', frame) end
-  life.start(KEYS[7], child, 19, nil, at)
+  make_run(KEYS[7], child, 19, nil, at)
   return at
 end
 redis.call('HSET', frame, 'k', child)
@@ -47,7 +46,7 @@ end
 if ARGV[14] ~= '0' then redis.call('ZADD', P .. ':timers', ARGV[14], rid .. '|' .. path) end
 local st = redis.call('HGET', KEYS[7], 'st')
 if how == 'start' then
-  life.start(KEYS[7], child, 19, rid .. '|' .. path, at)
+  make_run(KEYS[7], child, 19, rid .. '|' .. path, at)
 elseif how == 'again' and (st == 'failed' or st == 'cancelled') then
   redis.call('HSET', KEYS[7], 'meta', ARGV[22])
   life.retry(KEYS[7], child, ARGV[17], at)

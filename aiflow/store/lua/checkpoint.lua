@@ -3,13 +3,15 @@
 -- KEYS ns, run, fence, frame, results, log
 -- ARGV epoch, sequence, cursor, cost, tokens in, tokens out, calls, journal line ('' for none), mark ('' for none), records, (path, record)*
 -- `fence` is the frame itself, or the lane that works through it. A sequence seen before was applied: nothing is written again.
--- Returns now (ms) | "fenced" | "gone"
-local refused = refuse(KEYS[2], KEYS[3], ARGV[1])
+-- Returns now (ms) | "fenced" | "gone" | "called" (nothing was written: send it as `checkpoint+`)
+local refused, sequence, called = refuse(KEYS[2], KEYS[3], ARGV[1], KEYS[4])
 if refused then return refused end
 local at = now()
-local v = redis.call('HMGET', KEYS[4], 'q', 'k')
-if tonumber(v[1] or '0') >= tonumber(ARGV[2]) then return at end
-moved_on(KEYS[2], KEYS[4], v[2], at)
+if tonumber(sequence or '0') >= tonumber(ARGV[2]) then return at end
+if called then
+  if not runs then return 'called' end
+  runs().moved_on(KEYS[2], KEYS[4], at)
+end
 write_records(KEYS[5], 11, #ARGV)
 redis.call('HSET', KEYS[4], 'q', ARGV[2], 'c', ARGV[3], 't', at, 'd', 0, 'm', ARGV[9])
 if KEYS[4] ~= KEYS[3] then redis.call('SADD', KEYS[2] .. ':keys', KEYS[4]) end

@@ -6,12 +6,11 @@
 -- ARGV epoch, sequence, cursor, cost, tokens in, tokens out, calls, rid, path, worker, actor, lane path, fan path, total, next, finished, allowed, concurrency, lanes, page size, generation, lane actor, deadline (ms, 0 for none: the frame is woken then), scope (what items see of it, JSON or ''), first success decides (1/0), records, (path, record)*
 -- Returns now | "fenced" | "gone"
 local run, frame, fan, rid, path = KEYS[2], KEYS[4], KEYS[6], ARGV[8], ARGV[9]
-local refused = refuse(run, KEYS[3], ARGV[1])
+local refused, sequence, called = refuse(run, KEYS[3], ARGV[1], frame)
 if refused then return refused end
 local at = now()
-local v = redis.call('HMGET', frame, 'q', 'k')
-if tonumber(v[1] or '0') >= tonumber(ARGV[2]) then return at end
-moved_on(run, frame, v[2], at)
+if tonumber(sequence or '0') >= tonumber(ARGV[2]) then return at end
+if called then runs().moved_on(run, frame, at) end
 write_records(KEYS[5], 27, #ARGV)
 redis.call('HSET', frame, 'q', ARGV[2], 'c', ARGV[3], 't', at, 'd', 0, 'm', '')
 use(run, 4)

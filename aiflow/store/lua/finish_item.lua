@@ -4,12 +4,11 @@
 -- ARGV epoch, rid, path, worker, cost, tokens in, tokens out, calls, failed (1/0), sequence, cursor, records, (path, record)*
 -- Returns now | "fenced" | "gone"
 local run, frame = KEYS[2], KEYS[3]
-local refused = refuse(run, frame, ARGV[1])
+local refused, sequence, called = refuse(run, frame, ARGV[1], frame)
 if refused then return refused end
 local at = now()
-local v = redis.call('HMGET', frame, 'q', 'k')
-if tonumber(v[1] or '0') >= tonumber(ARGV[10]) then return at end
-moved_on(run, frame, v[2], at)
+if tonumber(sequence or '0') >= tonumber(ARGV[10]) then return at end
+if called then runs().moved_on(run, frame, at) end
 write_records(KEYS[4], 13, #ARGV)
 use(run, 5)
 redis.call('HSET', frame, 'q', ARGV[10], 'c', ARGV[11])

@@ -4,11 +4,10 @@
 -- ARGV epoch, sequence, cursor, cost, tokens in, tokens out, calls, journal line, rid, path, worker, actor, lane path ('' if the frame has its own claim), due (0 for none), indexes, (index without the namespace, number of the newest event looked at)*, records, (path, record)*
 -- Returns now | "more" | "fenced" | "gone"
 local run, frame, rid, path = KEYS[2], KEYS[4], ARGV[9], ARGV[10]
-local refused = refuse(run, KEYS[3], ARGV[1])
+local refused, sequence, called = refuse(run, KEYS[3], ARGV[1], frame)
 if refused then return refused end
 local at = now()
-local v = redis.call('HMGET', frame, 'q', 'k')
-if tonumber(v[1] or '0') >= tonumber(ARGV[2]) then return at end
+if tonumber(sequence or '0') >= tonumber(ARGV[2]) then return at end
 local last = 15 + 2 * tonumber(ARGV[15])
 local names = {}
 for i = 16, last, 2 do
@@ -16,7 +15,7 @@ for i = 16, last, 2 do
   if newest and tonumber(string.sub(newest, 1, 16)) > tonumber(ARGV[i + 1]) then return 'more' end
   names[#names + 1] = ARGV[i]
 end
-moved_on(run, frame, v[2], at)
+if called then runs().moved_on(run, frame, at) end
 write_records(KEYS[5], last + 2, #ARGV)
 redis.call('HSET', frame, 'q', ARGV[2], 'c', ARGV[3], 't', at, 'd', 0, 'm', '')
 use(run, 4)

@@ -5,12 +5,11 @@
 -- Due: ms of Redis's time; 0 = at once (the frame is handed on: shutdown).
 -- Returns now | "fenced" | "gone"
 local run, frame, rid, path = KEYS[2], KEYS[4], ARGV[9], ARGV[10]
-local refused = refuse(run, KEYS[3], ARGV[1])
+local refused, sequence, called = refuse(run, KEYS[3], ARGV[1], frame)
 if refused then return refused end
 local at = now()
-local v = redis.call('HMGET', frame, 'q', 'k')
-if tonumber(v[1] or '0') >= tonumber(ARGV[2]) then return at end
-moved_on(run, frame, v[2], at)
+if tonumber(sequence or '0') >= tonumber(ARGV[2]) then return at end
+if called then runs().moved_on(run, frame, at) end
 write_records(KEYS[5], 16, #ARGV)
 redis.call('HSET', frame, 'q', ARGV[2], 'c', ARGV[3], 't', at, 'd', 0, 'm', '')
 use(run, 4)

@@ -11,5 +11,5 @@ if redis.call('EXISTS', KEYS[3]) == 0 then
   redis.call('SET', KEYS[3], ARGV[2])
 end
 local at = now()
-runs().start(KEYS[2], rid, 3, nil, at)
+make_run(KEYS[2], rid, 3, nil, at)
 return { 'ok', at }

@@ -11,6 +11,6 @@ local at = now()
 if redis.call('EXISTS', KEYS[4]) == 1 and redis.call('HGET', KEYS[4], 's') ~= '1' then
   redis.call('HSET', KEYS[4], 's', 1)
   cancel_branches(run, ARGV[2], KEYS[4], '', at)
-  give_up_items(run, ARGV[2], KEYS[4], at)
+  runs().give_up_items(run, ARGV[2], KEYS[4], at)
 end
 return at
