@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-
 ASKS_FOR_RUNS = ("runs()", "make_run(", "settle_fan(", "item_left(", "cancel_branches(")
 LIGHT = frozenset({"checkpoint"})
 

@@ -17,7 +17,9 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-FINISHING = frozenset({"checkpoint", "checkpoint+", "park", "fan_out", "items", "finish_item", "finish_run", "stop_run", "listen", "call"})
+FINISHING = frozenset({
+    "checkpoint", "checkpoint+", "park", "fan_out", "items", "finish_item", "finish_run", "stop_run", "listen", "call",
+})  # fmt: skip
 
 Arg = str | bytes | int | float
 

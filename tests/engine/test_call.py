@@ -74,6 +74,10 @@ def runs_of(project: Project) -> list[str]:
     return [rid.decode() for rid in project.redis.zrange(project.keys.named("runs"), 0, -1)]
 
 
+def others(project: Project, rid: str) -> list[str]:
+    return [one for one in runs_of(project) if one != rid]
+
+
 async def info_of(app: App, rid: str) -> RunInfo:
     info = await app.inspector.run(rid)
     assert info is not None
@@ -342,8 +346,9 @@ async def test_cancelling_a_run_cancels_what_it_called(project: Project, working
     assert len(runs_of(project)) == 7
     assert {project.status(one) for one in runs_of(project)} == {"cancelled"}
     await project.assert_at_rest(*runs_of(project))
-    last = await info_of(working, runs_of(project)[-1])
-    assert last.error is not None and "which had called it, was cancelled" in last.error["message"]
+    for one in set(runs_of(project)) - {rid}:
+        error = (await info_of(working, one)).error
+        assert error is not None and "which had called it, was cancelled" in error["message"]
 
 
 async def test_a_cancelled_run_goes_on_with_its_child(project: Project, working: App) -> None:
@@ -383,7 +388,7 @@ async def test_each_attempt_has_its_own_time(project: Project, working: App) -> 
     flow = project.load("steps:\n  - id: c\n    call: child.yaml\n    timeout: 250ms\n    retry: {times: 1, delay: 1ms}\n")
     info = await ended(working, await working.client.start(flow, {}))
     assert info.status == "failed" and info.error is not None and (info.error["type"], info.error["attempts"]) == ("timeout", 2)
-    assert [project.status(one) for one in runs_of(project)[1:]] == ["cancelled", "cancelled"]
+    assert [project.status(one) for one in others(project, info.run_id)] == ["cancelled", "cancelled"]
     project.touch("go")
     await working.client.retry(info.run_id)  # the last one is opened again, with its time anew
     assert (await ended(working, info.run_id)).outputs == "done"
@@ -400,7 +405,7 @@ async def test_a_timeout_around_cancels_the_child(project: Project, working: App
     }[around]
     rid = await working.client.start(project.load(text), {})
     await until(lambda: len(project.effects()) == (3 if around == "fan" else 1), "children at work")
-    await until(lambda: all(project.status(one) == "cancelled" for one in runs_of(project)[1:]), "children that end")
+    await until(lambda: all(project.status(one) == "cancelled" for one in others(project, rid)), "children that end")
     assert project.status(rid) in (("failed",) if around == "run" else ("running", "waiting"))
 
 
@@ -420,7 +425,7 @@ async def test_a_fan_out_that_fails_cancels_the_children_of_its_items(project: P
     )
     rid = await working.client.start(flow, {})
     await until(lambda: project.records(rid).get("block"), "the block's end")
-    assert sorted(project.status(one) for one in runs_of(project)[1:]) == ["cancelled", "cancelled", "failed"]
+    assert sorted(project.status(one) for one in others(project, rid)) == ["cancelled", "cancelled", "failed"]
     await working.client.cancel(rid)
     await project.assert_at_rest(*runs_of(project))
 
@@ -446,8 +451,43 @@ async def test_a_stop_in_an_item_cancels_the_children_of_others(project: Project
     await until(lambda: len(project.effects()) == 3, "two children and an item")
     project.touch("now")
     assert (await ended(working, rid)).status == "stopped"
-    assert [project.status(one) for one in runs_of(project)[1:]] == ["cancelled", "cancelled"]
+    assert [project.status(one) for one in others(project, rid)] == ["cancelled", "cancelled"]
     await project.assert_at_rest(*runs_of(project))
+
+
+SIDES = """
+    steps:
+      - id: sides
+        parallel:
+          a:
+            - call: child.yaml
+          b:
+            - python: work:gate
+              with: {name: now}
+            - python: work:LAST
+        join: JOIN
+        on_error: continue
+      - wait: 1h
+    """
+
+
+@pytest.mark.parametrize(("join", "last"), [("first", "echo"), ("all", "broken")])
+async def test_a_branch_that_is_cancelled_takes_its_child_with_it(project: Project, working: App, join: str, last: str) -> None:
+    project.load(GATED, "child")
+    rid = await working.client.start(project.load(SIDES.replace("JOIN", join).replace("LAST", last)), {})
+    await until(lambda: len(project.effects()) == 2, "both branches")
+    project.touch("now")
+    await until(lambda: project.records(rid).get("sides"), "the end of the block")
+    assert [project.status(one) for one in others(project, rid)] == ["cancelled"]
+    await working.client.cancel(rid)
+    await project.assert_at_rest(*runs_of(project))
+
+
+async def test_each_pass_calls_anew(run: Run, project: Project) -> None:
+    project.load("inputs: {n: integer}\nsteps:\n  - set: {n: '{{ inputs.n }}'}\n", "child")
+    info = await run("steps:\n  - until: result.n == 2\n    call: child.yaml\n    with: {n: '{{ index }}'}\n")
+    assert (info.status, info.outputs) == ("ok", {"n": 2})
+    assert len(others(project, info.run_id)) == 3
 
 
 # -- who knows what --------------------------------------------------------------------------------------------
