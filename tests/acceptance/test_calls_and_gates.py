@@ -130,7 +130,7 @@ def test_the_view_names_what_a_run_waits_for(project: Project) -> None:
     ("text", "said"),
     [
         ("steps:\n  - call: nobody.yaml\n", "workflows/parent.yaml:2:11: workflows/nobody.yaml does not exist [missing-file]"),
-        ("steps:\n  - call: parent.yaml\n", "this call never ends: workflows/parent.yaml calls workflows/parent.yaml [circular-call]"),
+        ("steps:\n  - call: parent.yaml\n", "workflows/parent.yaml:2:11: parent.yaml is this workflow itself [circular-call]"),
         ("steps:\n  - call: bad.yaml\n", "workflows/bad.yaml:2:5: "),
     ],
 )  # fmt: skip
@@ -145,4 +145,4 @@ def test_a_circle_of_calls_is_refused(project: Project) -> None:
     project.write("workflows/a.yaml", "steps:\n  - call: b.yaml\n")
     project.write("workflows/b.yaml", "steps:\n  - call: a.yaml\n")
     said = project("run", "workflows/a.yaml", code=1).stderr
-    assert "workflows/b.yaml:2:11: this call never ends: workflows/a.yaml calls workflows/b.yaml calls workflows/a.yaml" in said
+    assert "workflows/a.yaml:2:11: b.yaml comes back to this workflow: a.yaml → b.yaml → a.yaml [circular-call]" in said

@@ -117,28 +117,24 @@ end
 -- written (if one is named): its last sequence, and the run that it waits for; else whether the run has ties to others (a caller,
 -- called runs, a gate). All in as few reads as there are keys.
 local function refuse(run, fence, epoch, frame)
-  local e, st, first, second
+  local f, st
   if run == fence then
-    local f = frame == run and redis.call('HMGET', run, 'e', 'st', 'q', 'k') or redis.call('HMGET', run, 'e', 'st', 'L')
-    e, st, first, second = f[1], f[2], f[3], f[4]
+    f = frame == run and redis.call('HMGET', run, 'e', 'q', 'k', 'st') or redis.call('HMGET', run, 'e', 'L', 'st')
+    st = f[#f]
   elseif frame == fence then
-    local f = redis.call('HMGET', fence, 'e', 'q', 'k')
-    e, first, second = f[1], f[2], f[3]
+    f = redis.call('HMGET', fence, 'e', 'q', 'k')
     st = redis.call('HGET', run, 'st')
   else
-    e = redis.call('HGET', fence, 'e')
-    if frame then
-      local f = redis.call('HMGET', frame, 'q', 'k')
-      first, second = f[1], f[2]
-      st = redis.call('HGET', run, 'st')
-    else
-      local f = redis.call('HMGET', run, 'st', 'L')
-      st, first = f[1], f[2]
-    end
+    local r = redis.call('HMGET', run, 'st', 'L')
+    f = { redis.call('HGET', fence, 'e'), r[2] }
+    st = r[1]
   end
-  if e ~= epoch then return 'fenced' end
+  if f[1] ~= epoch then return 'fenced' end
   if not is_open(st) then return 'gone' end
-  return nil, first, second
+  if frame and frame ~= fence then
+    f = redis.call('HMGET', frame, 'e', 'q', 'k')
+  end
+  return nil, f[2], f[3]
 end
 
 -- Add what model calls used, to the run and to those that wait for it: ARGV[i..i+3] = cost, tokens in, tokens out, calls ('' for none).
