@@ -7,9 +7,7 @@ import re
 
 import pytest
 
-from tests.acceptance.test_cli import Project, _until, project
-
-__all__ = ["project"]  # the fixture
+from tests.support.cli import Project, until
 
 ONE_AT_A_TIME = """\
 name: one
@@ -42,7 +40,7 @@ def held(project: Project, overflow: str) -> str:
     """A run that holds the only place; its id. `go` lets it end."""
     project.write("workflows/one.yaml", ONE_AT_A_TIME.replace("@OVERFLOW@", overflow))
     project.start("run", "workflows/one.yaml")
-    _until(lambda: project.lines("began.txt"))
+    until(lambda: project.lines("began.txt"))
     return str(project.json("runs")[0]["run_id"])
 
 
@@ -61,7 +59,7 @@ def test_a_run_that_its_gate_fails_can_be_retried(project: Project) -> None:
     assert "failed: concurrency" in done.stderr and "another run of one is at work" in done.stderr
     rid = str(project.json("run", "workflows/one.yaml", code=1)["run_id"])
     retried = project.start("retry", rid, "--json")
-    _until(lambda: project.json("show", rid)["status"] == "queued")
+    until(lambda: project.json("show", rid)["status"] == "queued")
     assert "its `concurrency`: 1 of 1 at work, 0 before it" in project.json("show", rid)["waits_for"]
     assert re.search(r"queued.*waits for its `concurrency`: 1 of 1 at work", project("runs").stdout)
     assert "waits for its `concurrency`" in project("show", rid).stdout
@@ -75,7 +73,7 @@ def test_a_run_that_its_gate_fails_can_be_retried(project: Project) -> None:
 def test_a_replaced_run_ends_cancelled(project: Project) -> None:
     first = held(project, "replace")
     second = project.start("run", "workflows/one.yaml", "--json")
-    _until(lambda: len(project.lines("began.txt")) == 2)
+    until(lambda: len(project.lines("began.txt")) == 2)
     assert "replaced by run" in project.json("show", first)["error"]["message"]
     assert project.started[0].wait(30) == 1
     (project.root / "go").touch()
@@ -119,8 +117,8 @@ def test_the_view_names_what_a_run_waits_for(project: Project) -> None:
     project.write("workflows/child.yaml", "steps:\n  - shell: while ! test -f @ROOT@/go; do sleep 0.02; done\n")
     project.write("workflows/parent.yaml", "steps:\n  - id: c\n    call: child.yaml\n")
     run = project.start("run", "workflows/parent.yaml")
-    _until(lambda: any(one["workflow"] == "child" and one["status"] == "running" for one in project.json("runs")))
-    _until(lambda: "waits for run" in project("runs").stdout)
+    until(lambda: any(one["workflow"] == "child" and one["status"] == "running" for one in project.json("runs")))
+    until(lambda: "waits for run" in project("runs").stdout)
     assert run.poll() is None
     (project.root / "go").touch()
     _, said = run.communicate(timeout=30)
@@ -132,7 +130,7 @@ def test_the_view_names_what_a_run_waits_for(project: Project) -> None:
     ("text", "said"),
     [
         ("steps:\n  - call: nobody.yaml\n", "workflows/parent.yaml:2:11: workflows/nobody.yaml does not exist [missing-file]"),
-        ("steps:\n  - call: parent.yaml\n", "this call never ends: workflows/parent.yaml calls workflows/parent.yaml [circular-call]"),
+        ("steps:\n  - call: parent.yaml\n", "workflows/parent.yaml:2:11: parent.yaml is this workflow itself [circular-call]"),
         ("steps:\n  - call: bad.yaml\n", "workflows/bad.yaml:2:5: "),
     ],
 )  # fmt: skip
@@ -147,4 +145,4 @@ def test_a_circle_of_calls_is_refused(project: Project) -> None:
     project.write("workflows/a.yaml", "steps:\n  - call: b.yaml\n")
     project.write("workflows/b.yaml", "steps:\n  - call: a.yaml\n")
     said = project("run", "workflows/a.yaml", code=1).stderr
-    assert "workflows/b.yaml:2:11: this call never ends: workflows/a.yaml calls workflows/b.yaml calls workflows/a.yaml" in said
+    assert "workflows/a.yaml:2:11: b.yaml comes back to this workflow: a.yaml → b.yaml → a.yaml [circular-call]" in said
