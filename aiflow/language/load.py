@@ -93,6 +93,16 @@ class Document:
         _, node = self._find(path)
         return 0 if node is None else self._offset(node.target or node, offset)
 
+    def value_offset(self, path: Path) -> int:
+        """Where a value stands in `self.text`: its first character, or its quote."""
+        _, node = self._find(path)
+        return value_start(self.text, node) if node else 0
+
+    def in_flow(self, path: Path) -> bool:
+        """Whether a value stands inside of braces or brackets."""
+        _, node = self._find(path)
+        return node is not None and node.flow
+
     def key_offset(self, path: Path) -> int:
         """Where the first character of a key stands in `self.text`; behind its quote, if it has one."""
         key, node = self._find(path)
