@@ -29,7 +29,7 @@ Examples:
   aiflow rename workflows/digest.yaml docs papers --dry-run         only show what would change
 
 Changed are the name itself, expressions (steps.OLD, steps['OLD']), paths compared with error.step, and in
-tests (tests/*.test.yaml) mock, ran and not_ran. Comments, texts and everything else stay as they are.
+tests (tests/*.test.yaml) mocks, expected steps and expressions. Comments, texts and everything else stay as they are.
 Runs that have begun keep the file they were started with.
 """
 )
@@ -89,7 +89,7 @@ def _no_new_faults(change: Change, settings: Settings) -> None:
     from aiflow.language.workflow import check_text
 
     def faults(text: str) -> list[Problem]:
-        found = check_text(text, change.path, settings)
+        _, found = check_text(text, change.path, settings)
         return [seen_from_here(one, settings.root) for one in found if one.severity == "error"]
 
     after = faults(change.after)
@@ -100,7 +100,7 @@ def _no_new_faults(change: Change, settings: Settings) -> None:
 
 def _elsewhere(path: Path, task: Renaming, settings: Settings, notices: list[str]) -> Iterator[tuple[Change, int]]:
     """Changes of tests of the workflow, and of workflows that call it."""
-    from aiflow.language.rename import rename_in_caller, rename_in_test
+    from aiflow.language.rename_elsewhere import rename_in_caller, rename_in_test
 
     for other in _tests_of(path, settings.root, notices):
         text = read_raw(other)
@@ -124,8 +124,9 @@ def _workflows(settings: Settings, path: Path) -> list[Path]:
 def _tests_of(path: Path, root: Path, notices: list[str]) -> Iterator[Path]:
     """Files of tests that name the workflow."""
     from aiflow.language.load import load_document
+    from aiflow.testing.files import files_in, found_files
 
-    for other in sorted({*(root / "tests").rglob("*.test.y*ml"), *path.parent.rglob("*.test.y*ml")}):
+    for other in sorted({*found_files(root), *files_in(path.parent)}):
         try:
             data: Any = load_document(read_raw(other), shown_path(other)).data
         except SpecError:

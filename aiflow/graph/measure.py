@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-_NARROW = frozenset("fijltrI.,:;|!'`()[]{}/\\ -")
+_NARROW = frozenset("fijltrI.,:;|!'`()[]/\\ -")
 _WIDE = frozenset("mwMW@%—…→")
 _SHORT_BRACES = re.compile(r"\{\{ ?[^{}]{1,24} ?\}\}")
 

@@ -50,7 +50,7 @@ class _Flowchart:
         """`on_error` and `finally` of the file."""
         handler = ""
         if workflow.on_error:
-            handler = self._frame("on error of the run", workflow.on_error)
+            handler = self._frame("on error, if the run fails", workflow.on_error)
             self._link([(end, "failed")], handler, dotted=True)
         if workflow.finally_:
             frame = self._frame("finally", workflow.finally_)

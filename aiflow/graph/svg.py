@@ -128,7 +128,7 @@ def _whole(workflow: Workflow) -> Block:
     inputs = words.inputs(workflow)
     flow = [_pill(f"inputs: {', '.join(inputs)}" if inputs else "start"), *(_step(step) for step in workflow.steps)]
     main = series([*flow, _pill(f"→ {words.outputs(workflow)}")])
-    ends = [("on error of the run", workflow.on_error), ("finally, whatever happened", workflow.finally_)]
+    ends = [("on error, if the run fails", workflow.on_error), ("finally, whatever happened", workflow.finally_)]
     handlers = [framed(title, "", [], _list(steps), "handler") for title, steps in ends if steps]
     return series([_unbroken(main), *(_unbroken(one) for one in handlers)], 26) if handlers else main
 

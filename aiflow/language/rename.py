@@ -8,14 +8,14 @@ read again: each expression must refer to what it referred to before.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
 from jinja2 import nodes
 
-from aiflow.errors import AiflowError, SpecError
+from aiflow.errors import AiflowError
 from aiflow.language.check._inspection import Inspection
 from aiflow.language.check._sites import Site
 from aiflow.language.check._words import did_you_mean, listed
@@ -63,10 +63,10 @@ def rename_step(text: str, old: str, new: str, file: FilePath = FilePath("workfl
 
 def rename(text: str, what: What, old: str, new: str, file: FilePath) -> tuple[list[Edit], Renaming]:
     """Like `rename_step`, for a step, an input or the item of an `each` (all of that name)."""
-    before = _look(text, file)
+    before = look_at(text, file)
     task = _task(before, what, old, new)
     edits = list(dict.fromkeys(_words(before, task)))
-    _same_meaning(before, _look(apply_edits(before.doc.text, edits), file), task)
+    _same_meaning(before, look_at(apply_edits(before.doc.text, edits), file), task)
     return RawOffsets(text).edits(edits), task
 
 
@@ -75,7 +75,7 @@ def what_is(text: str, name: str, file: FilePath) -> tuple[What, str]:
 
     Raises: RenameError: there is none.  SpecError: the YAML has faults.
     """
-    look = _look(text, file)
+    look = look_at(text, file)
     root, dot, rest = name.partition(".")
     if dot and root == "inputs":
         return "input", rest
@@ -87,45 +87,8 @@ def what_is(text: str, name: str, file: FilePath) -> tuple[What, str]:
     return "step", name
 
 
-def rename_in_test(text: str, task: Renaming, shown: str) -> list[Edit]:
-    """Edits of a test of the workflow: keys of `mock`, paths in `ran` and `not_ran`; or keys of `inputs`.
-
-    Raises: SpecError: the YAML has faults.
-    """
-    doc = load_document(text, shown)
-    found: list[Edit] = []
-    for path, one in _test_parts(doc.data):
-        if task.what == "input":
-            found += _key(doc, one.get("inputs"), (*path, "inputs"), task)
-        elif task.what == "step":
-            found += _key(doc, one.get("mock"), (*path, "mock"), task)
-            found += _ran(doc, one.get("expect"), (*path, "expect"), task)
-    return RawOffsets(text).edits(found)
-
-
-def rename_in_caller(text: str, task: Renaming, called: FilePath, file: FilePath) -> list[Edit]:
-    """Edits of a workflow that calls the one whose input is renamed: the keys of `with` beside the `call`.
-
-    Raises: SpecError: the YAML has faults.
-    """
-    look = _look(text, file)
-    found: list[Edit] = []
-    for node in look.tree.nodes:
-        if task.what == "input" and called_file(node, file) == called:
-            found += _key(look.doc, node.data.get("with"), (*node.path, "with"), task)
-    return RawOffsets(text).edits(found)
-
-
-def called_file(node: Node, file: FilePath) -> FilePath | None:
-    """The workflow that a `call` names, absolute; None for other steps."""
-    if node.kind is None or node.kind.name != "call":
-        return None
-    given = node.data["call"]
-    named = given.get("workflow") if isinstance(given, dict) else given
-    return (file.parent / named).resolve() if isinstance(named, str) else None
-
-
-def _look(text: str, file: FilePath) -> Inspection:
+def look_at(text: str, file: FilePath) -> Inspection:
+    """The document, its steps and its expressions, not checked. Raises: SpecError: the YAML has faults."""
     doc = load_document(text, str(file))
     inputs = doc.data.get("inputs") if isinstance(doc.data, dict) else None
     root = file.absolute().parent
@@ -177,16 +140,16 @@ def _words(look: Inspection, task: Renaming) -> Iterator[Edit]:
     doc = look.doc
     for path in _declared(look, task):
         if path[-1] in ("id", "as"):
-            yield _edit(doc, path, 0, task, whole=True)
+            yield word_edit(doc, path, 0, task, whole=True)
         else:
-            yield from _key_edit(doc, path, task)
+            yield key_edit(doc, path, task)
     for site in look.sites:
         for reference in site.references:
             if (place := _place(reference, site, task)) is not None:
-                yield _edit(doc, site.path, _word_at(site.text, place), task)
+                yield word_edit(doc, site.path, word_at(site.text, place), task)
         if task.paths is not None and site.tree is not None:
-            for offset in _compared_paths(site.tree, site.text, task.paths):
-                yield _edit(doc, site.path, offset, task)
+            for offset in compared_paths(site.tree, site.text, task.paths):
+                yield word_edit(doc, site.path, offset, task)
 
 
 def _declared(look: Inspection, task: Renaming) -> Iterator[Path]:
@@ -221,14 +184,14 @@ def _place(reference: Reference, site: Site, task: Renaming) -> int | None:
     return reference.offsets[0] if reference.root == root and reference.path[:1] == (task.old,) else None
 
 
-def _word_at(text: str, offset: int) -> int:
-    """Behind blanks and a quote."""
+def word_at(text: str, offset: int) -> int:
+    """Where a word of an expression begins, behind blanks and a quote."""
     while text[offset : offset + 1] in ("'", '"', " ", "\t", "\n"):
         offset += 1
     return offset
 
 
-def _compared_paths(tree: nodes.Node, text: str, paths: re.Pattern[str]) -> Iterator[int]:
+def compared_paths(tree: nodes.Node, text: str, paths: re.Pattern[str]) -> Iterator[int]:
     """Offsets of the step's name in paths that an expression compares with `error.step`."""
     comparisons: list[nodes.Compare] = [*([tree] if isinstance(tree, nodes.Compare) else []), *tree.find_all(nodes.Compare)]
     for comparison in comparisons:
@@ -258,14 +221,15 @@ def _path_pattern(tree: Tree, node: Node) -> re.Pattern[str]:
     return re.compile(rf"(?P<lead>{steps}|){re.escape(node.label)}(?=\Z|[.\[])")
 
 
-def _edit(doc: Document, path: Path, offset: int, task: Renaming, whole: bool = False) -> Edit:
+def word_edit(doc: Document, path: Path, offset: int, task: Renaming, whole: bool = False) -> Edit:
     """The edit of the word at a character of a text. `whole`: the text is nothing but the name."""
     start = doc.offset_at(path, offset)
     return _checked(doc, start, task, quotable=whole)
 
 
-def _key_edit(doc: Document, path: Path, task: Renaming) -> Iterator[Edit]:
-    yield _checked(doc, doc.key_offset(path), task, quotable=path[-1] == task.old)
+def key_edit(doc: Document, path: Path, task: Renaming, offset: int = 0) -> Edit:
+    """The edit of the word at a character of a key."""
+    return _checked(doc, doc.key_offset(path) + offset, task, quotable=path[-1] == task.old)
 
 
 def _checked(doc: Document, start: int, task: Renaming, quotable: bool) -> Edit:
@@ -294,34 +258,3 @@ def _renamed(reference: Reference, site: Site, task: Renaming) -> tuple[str, tup
     if _place(reference, site, task) is None:
         return reference.root, reference.path
     return (task.new, reference.path) if task.what == "item" else (reference.root, (task.new, *reference.path[1:]))
-
-
-def _test_parts(data: Any) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """A file of tests and each of its tests, as far as they are maps."""
-    if not isinstance(data, dict):
-        return
-    yield (), data
-    tests = data.get("tests")
-    for index, one in enumerate(tests if isinstance(tests, list) else ()):
-        if isinstance(one, dict):
-            yield ("tests", index), one
-
-
-def _key(doc: Document, given: Any, path: Path, task: Renaming) -> Iterable[Edit]:
-    return _key_edit(doc, (*path, task.old), task) if isinstance(given, dict) and task.old in given else ()
-
-
-def _ran(doc: Document, expect: Any, path: Path, task: Renaming) -> Iterator[Edit]:
-    match: Callable[[str], re.Match[str] | None] = task.paths.match if task.paths else lambda _: None
-    for word in ("ran", "not_ran"):
-        listed_paths = expect.get(word) if isinstance(expect, dict) else None
-        for index, one in enumerate(listed_paths if isinstance(listed_paths, list) else ()):
-            if isinstance(one, str) and (found := match(one)):
-                whole = one == task.old
-                yield _edit(doc, (*path, word, index), found.end("lead"), task, whole)
-
-
-__all__ = [
-    "RenameError", "Renaming", "SpecError", "called_file", "rename", "rename_in_caller", "rename_in_test", "rename_step",
-    "what_is",
-]  # fmt: skip

@@ -11,7 +11,8 @@ from aiflow.cli._group import cli
 from aiflow.errors import SpecError
 from aiflow.language.check._sites import find_sites
 from aiflow.language.edits import Edit, apply_edits
-from aiflow.language.rename import RenameError, _look, rename, rename_in_caller, rename_in_test, rename_step, what_is
+from aiflow.language.rename import RenameError, look_at, rename, rename_step, what_is
+from aiflow.language.rename_elsewhere import rename_in_caller, rename_in_test
 
 ROOT = Path(__file__).parents[2]
 FILES = [*sorted((ROOT / "workflows").glob("*.yaml")), *sorted((ROOT / "tests/cases/good").glob("*.yaml"))]
@@ -67,10 +68,10 @@ on_error:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_every_step_of_every_example_can_be_renamed_there_and_back(file: Path) -> None:
     text = file.read_text("utf-8")
-    for name in _look(text, file).tree.by_id:
+    for name in look_at(text, file).tree.by_id:
         changed = _step(text, name, f"{name}_x")
-        assert changed != text and name not in _look(changed, file).tree.by_id
-        used = [one for site in find_sites(_look(text, file)) for one in site.references if one.path[:1] == (name,)]
+        assert changed != text and name not in look_at(changed, file).tree.by_id
+        used = [one for site in find_sites(look_at(text, file)) for one in site.references if one.path[:1] == (name,)]
         assert len(rename_step(text, name, f"{name}_x")) == 1 + len([one for one in used if one.root == "steps"])
         assert _step(changed, f"{name}_x", name) == text
 
@@ -188,7 +189,7 @@ workflow: ../workflows/nested.yaml
 inputs: {part: 1}
 mock:
   part: {x: 1}          # the step
-  'docs': 2
+  'docs': ["{{ steps.part.output.part }}{{ inputs.part }}"]
 tests:
   - name: part
     mock: {part: 1}
@@ -197,6 +198,10 @@ tests:
       ran: [docs, part, "docs[3].part.facts", docs.part.on_error.mend, x.part]
       not_ran:
         - docs[0].part
+      steps: {docs.part: {output: {part: 1}}, "part": {status: ok}}
+      error: {step: docs.part, message: part}
+      that:
+        - steps.part.output == 'part' and error.step == 'docs.part'
 """
 
 
@@ -207,7 +212,7 @@ workflow: ../workflows/nested.yaml
 inputs: {part: 1}
 mock:
   piece: {x: 1}          # the step
-  'docs': 2
+  'docs': ["{{ steps.piece.output.part }}{{ inputs.part }}"]
 tests:
   - name: part
     mock: {piece: 1}
@@ -216,7 +221,17 @@ tests:
       ran: [docs, piece, "docs[3].piece.facts", docs.piece.on_error.mend, x.part]
       not_ran:
         - docs[0].piece
+      steps: {docs.piece: {output: {part: 1}}, "piece": {status: ok}}
+      error: {step: docs.piece, message: part}
+      that:
+        - steps.piece.output == 'part' and error.step == 'docs.piece'
 """
+
+
+def test_tests_follow_an_input() -> None:
+    task = rename(INPUTS, "input", "folder", "place", FILE)[1]
+    text = TESTS.replace("part: 1}", "folder: 1}", 1).replace("inputs.part", "inputs.folder")
+    assert apply_edits(text, rename_in_test(text, task, "t")) == text.replace("folder: 1}", "place: 1}", 1).replace("inputs.folder", "inputs.place")
 
 
 def test_callers_follow_an_input() -> None:
@@ -249,7 +264,7 @@ def test_the_command_changes_the_file_and_its_tests(project: Path) -> None:
     assert "-      - id: part\n+      - id: piece" in dry.output and "would be `piece`" in dry.output
     assert (project / "workflows/nested.yaml").read_text("utf-8") == NESTED
     done = CliRunner().invoke(cli, ["rename", "workflows/nested.yaml", "part", "piece"], standalone_mode=False)
-    assert done.output == "step `part` is now `piece`: 1 place in workflows/nested.yaml, 6 places in tests/nested.test.yaml\n"
+    assert done.output == "step `part` is now `piece`: 1 place in workflows/nested.yaml, 12 places in tests/nested.test.yaml\n"
     assert "- id: piece\n" in (project / "workflows/nested.yaml").read_text("utf-8")
     assert "  piece: {x: 1}   " in (project / "tests/nested.test.yaml").read_text("utf-8")
     assert "part" in (project / "tests/other.test.yaml").read_text("utf-8")
