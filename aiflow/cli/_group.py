@@ -26,7 +26,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Files": {
         "validate": ("validate:validate", "Check workflow files without running them."),
         "test": ("test:test", "Run the tests of workflows, in virtual time."),
-        "graph": ("graph:graph", "Draw a workflow, as text or Mermaid."),
+        "graph": ("graph:graph", "Draw a workflow, as text, SVG or Mermaid."),
+        "fmt": ("fmt:fmt", "Write workflow files in the usual layout."),
+        "rename": ("rename:rename", "Rename a step, with everything that refers to it."),
         "schema": ("schema:schema", "Print the JSON Schemas of workflows and aiflow.yaml, for editors."),
         "lsp": ("lsp:lsp", "Serve an editor: checks while you type, types, definitions."),
         "init": ("init:init", "Make a new project with a workflow that runs."),

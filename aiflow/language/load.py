@@ -88,6 +88,30 @@ class Document:
             if on_key:
                 return Spot(path, True, None)
 
+    def offset_at(self, path: Path, offset: int = 0) -> int:
+        """Where character number `offset` of a text stands in `self.text`, counted from 0; of other values the start."""
+        _, node = self._find(path)
+        return 0 if node is None else self._offset(node.target or node, offset)
+
+    def value_offset(self, path: Path) -> int:
+        """Where a value stands in `self.text`: its first character, or its quote."""
+        _, node = self._find(path)
+        return value_start(self.text, node) if node else 0
+
+    def in_flow(self, path: Path) -> bool:
+        """Whether a value stands inside of braces or brackets."""
+        _, node = self._find(path)
+        return node is not None and node.flow
+
+    def key_offset(self, path: Path) -> int:
+        """Where the first character of a key stands in `self.text`; behind its quote, if it has one."""
+        key, node = self._find(path)
+        found = key or node
+        return 0 if found is None else self._offset(found.target or found, 0)
+
+    def _offset(self, node: Node, offset: int) -> int:
+        return offset_in(self.text, node, offset) if node.kind == "scalar" else value_start(self.text, node)
+
     def source_of(self, path: Path) -> str:
         """The value as written."""
         _, node = self._find(path)
