@@ -142,11 +142,6 @@ def _rate(file: ProjectFile, way: Way, value: Any) -> None:
         file.fault(way, f"`{value}` is not a rate [rate]", "write for example 500/min; units are s, min, h, d")
 
 
-def _not_yet(file: ProjectFile, way: Way, value: Any) -> None:
-    message = f"`{way[-1]}` is not available in this version yet [not-yet]"
-    file.fault(way, message, "remove it; `rate` limits the starts, `concurrency` beside `each` the items", at_key=True)
-
-
 def _networks(file: ProjectFile, way: Way, value: Any) -> None:
     import ipaddress
 
@@ -169,7 +164,7 @@ CHECKS: Mapping[str, Check] = {
     "profiles": _map_of(_profile),
     "profile": _text,
     "defaults": _DEFAULTS,
-    "limits": _map_of(_fields({"rate": _rate, "at_once": _not_yet})),
+    "limits": _map_of(_fields({"rate": _rate, "at_once": _whole(1)})),
     "store": _text,
     "stores": _fields({"artifacts": _text}),
     "durability": _word("standard", "always"),

@@ -19,6 +19,9 @@ class StoreClock:
     Only for timestamps that people read; what decides anything reads `TIME` inside a script.
     """
 
+    virtual = False
+    """Whether time only moves when nothing is at work, and no other process is at work at the store."""
+
     def __init__(self) -> None:
         self._offset_ms = (time.time() - time.monotonic()) * 1000
 
@@ -37,3 +40,7 @@ class StoreClock:
     def timeout(self, seconds: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
         """`asyncio.timeout`."""
         return asyncio.timeout(seconds)
+
+    def restart(self, limit: asyncio.Timeout, seconds: float | None) -> None:
+        """Let a `timeout` begin anew; None: let it stand still."""
+        limit.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)

@@ -16,12 +16,14 @@ from aiflow.reasons import reason
 from aiflow.settings import Settings
 from aiflow.store.blobs import BlobStore
 from aiflow.store.keys import Keys, member
+from aiflow.store.places import line, split_token
 from aiflow.store.records import Record, decode_record
 from aiflow.store.scripts import scripts
 from aiflow.values import Value, decode, plain
 
 SPLIT = f".{BRANCHES}"
 PAGE = 500
+LINE = 1_000  # of those that wait at a limit, so many are looked at
 OPEN = ("queued", "running", "waiting")
 _RUN_FIELDS = ("st", "wf", "v", "in", "out", "err", "t0", "t1", "t2", "cost", "tin", "tout", "calls", "meta", "g")
 
@@ -75,6 +77,7 @@ class Progress:
     """One line of the live view: a step of the workflow's own list, or a fan-out inside one (`depth` 1 and more).
 
     status: pending, running, waiting, ok, failed, skipped, timed_out.  total, done, failed, running: of items, for an `each`.
+    note: the run that it called, or "cached" for a result that was reused.
     """
 
     path: str
@@ -88,7 +91,7 @@ class Progress:
     running: int = 0
     started_ms: int | None = None
     finished_ms: int | None = None
-    note: str = ""  # the run that it called
+    note: str = ""
 
 
 @dataclass
@@ -233,6 +236,14 @@ class Inspector:
         score = await self._reader.zscore(self._keys.named("timers"), member(rid, ""))
         return None if score is None else int(score)
 
+    async def places(self, rid: str) -> list[tuple[str, str]]:
+        """(step path, limit) of the steps of a run that wait for a place (`at_once`), as far as the front of the lines shows."""
+        found = []
+        for name in (name for name, said in self._settings.limits.items() if "at_once" in said):
+            tokens = await line(self._reader, self._keys, name, LINE)
+            found += [(path, name) for whose, path in map(split_token, tokens) if whose == rid]
+        return found
+
     async def only_waits(self, rid: str) -> bool:
         """Whether nothing but waits is left of a run, those that it called included."""
         return bool(await self._reader.eval(scripts()["only_waits"].text, 1, self._keys.ns, rid))
@@ -271,6 +282,7 @@ class Inspector:
                 line.status, line.total, line.failed = record.status, record.count, record.failed
                 line.done = record.count or 0
                 line.started_ms, line.finished_ms = record.started, record.finished
+                line.note = "cached" if (record.meta or {}).get("cached") else ""
             elif info.is_open and place >= current and not any(one.status == "running" for one in lines):
                 line.status = "running"
                 line.note = f"run {called.decode()}" if called else ""

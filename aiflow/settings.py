@@ -47,7 +47,7 @@ class Settings:
         blob_limit: bytes; larger results go to `artifacts`.
         models: aliases, a profile laid over them.  profiles: as written.  profile: the one in force, or None.
         defaults: per kind, options of every step: `{"llm": {...}}`.
-        limits: named limits: `{"openai": {"rate": "500/min"}}`.
+        limits: named limits: `{"openai": {"rate": "500/min", "at_once": 20}}`.
         network_allow: networks that `http` and `read` may reach although private.
         lease_ms: after so long without a sign of life a worker's frames are taken over.
         retention_ms: how long finished runs are kept.

@@ -8,6 +8,7 @@ with a second `$`, so no data from outside can pass for a file.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -79,6 +80,18 @@ def plain(value: Value) -> Value:
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value
+
+
+def files_in(value: Value) -> Iterator[File]:
+    """The files anywhere in a value, in its order."""
+    if isinstance(value, File):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from files_in(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from files_in(item)
 
 
 def type_name(value: Value) -> str:

@@ -35,12 +35,14 @@ class Happenings:
         retries: path -> the entry of its last failed attempt, while the next is awaited.
         due_ms: when a waiting run goes on by itself, or None.
         waits_for: its gate, its turn, a run that it called: what an unfinished run waits for besides, or None.
+        places: (step path, limit) of the steps that wait for a place of a limit.
     """
 
     lines: list[dict[str, Any]] = field(default_factory=list)
     retries: dict[str, dict[str, Any]] = field(default_factory=dict)
     due_ms: int | None = None
     waits_for: str | None = None
+    places: list[tuple[str, str]] = field(default_factory=list)
     seen: int = 0
     told: int = 0
 
@@ -145,6 +147,7 @@ async def follow(
 async def _feed(inspector: Inspector, rid: str, view: View, happenings: Happenings, status: str | None) -> None:
     happenings.take(await inspector.journal(rid, happenings.seen))
     happenings.due_ms = await inspector.due(rid) if status == "waiting" else None
+    happenings.places = await inspector.places(rid) if status == "running" else []
     progress = await inspector.progress(rid)
     if progress is not None:
         happenings.waits_for = await inspector.waits_for(progress.run) if status in ("queued", "waiting") else None
@@ -161,6 +164,7 @@ def waiting_for(happenings: Happenings, now_ms: int) -> list[str]:
             f"{entry['path']}: {error['type']}: {one_line(error['message'], 90)};"
             f" attempt {entry['attempt'] + 1} in {span(max(1000, left))}"
         )
+    reasons += limit_lines(happenings.places)
     if not reasons and happenings.waits_for is not None:
         reasons.append(f"waits for {happenings.waits_for}")
     elif not reasons and happenings.due_ms is not None and happenings.due_ms > now_ms:
@@ -168,6 +172,17 @@ def waiting_for(happenings: Happenings, now_ms: int) -> list[str]:
 
         reasons.append(f"waiting until {moment(happenings.due_ms)}, {span(happenings.due_ms - now_ms)} from now")
     return reasons
+
+
+def limit_lines(places: list[tuple[str, str]]) -> list[str]:
+    """For each limit who waits for a place of it: `docs[3].ask and 12 more: waiting for limit openai`."""
+    waiting: dict[str, list[str]] = {}
+    for path, limit in places:
+        waiting.setdefault(limit, []).append(path)
+    return [
+        f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: waiting for limit {limit}"
+        for limit, paths in waiting.items()
+    ]
 
 
 def _now_ms() -> int:

@@ -97,7 +97,7 @@ class LiveView:
             text.append(f"{line.done:,}/{line.total:,}  ", "default")
             if line.failed:
                 text.append(f"{line.failed:,} failed  ", "red")
-        if line.note and line.status == "running":
+        if line.note:
             text.append(f"{line.note}  ")
         if line.status == "skipped":
             text.append("skipped")

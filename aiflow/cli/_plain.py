@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from aiflow.cli._errors import say
-from aiflow.cli._follow import Happenings
+from aiflow.cli._follow import Happenings, limit_lines
 from aiflow.cli._text import count, one_line, span
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class PlainView:
             self._line(f"{line.path}: {line.status}{self._facts(line)}")
 
     def _facts(self, line: Progress) -> str:
-        facts = []
+        facts = [line.note] if line.note else []
         if line.total is not None:
             facts.append(_many(line))
         if line.failed:
@@ -101,6 +101,11 @@ class PlainView:
             if key not in self._reasons:
                 self._reasons.add(key)
                 for reason in waiting_for(happenings, int(time.time() * 1000)):
+                    self._line(reason)
+        for limit in {limit for _, limit in happenings.places}:
+            if f"limit {limit}" not in self._reasons:
+                self._reasons.add(f"limit {limit}")
+                for reason in limit_lines([one for one in happenings.places if one[1] == limit]):
                     self._line(reason)
         if time.monotonic() - self._spoke > STILL_S:
             usage = progress.run.usage

@@ -28,12 +28,16 @@ class Findings:
         written: paths of files, in the order in which they were written.
         rows: where rows went -> how many, None when they were too many writes to be counted.
         offline: whether an offline model answered.
+        cached: steps whose result was one of an earlier run.
+        partial: not all records were looked at.
     """
 
     failed: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
     rows: dict[str, int | None] = field(default_factory=dict)
     offline: bool = False
+    cached: int = 0
+    partial: bool = False
 
 
 def run_json(info: RunInfo) -> dict[str, Any]:
@@ -66,6 +70,7 @@ async def find(inspector: Inspector, info: RunInfo) -> Findings:
     wanted = None
     if await inspector.recorded(info.run_id) > MOST_RECORDS:
         named = {entry["path"] for entry in await inspector.journal(info.run_id) if entry["event"] == "step_failed"}
+        findings.partial = True
         items = {path[: end + 1] for path in named for end, char in enumerate(path) if char == "]"}  # that failed with it
         wanted = list(dict.fromkeys([*steps, *named, *items]))
         for path in [path for path, step in steps.items() if step.kind == "write"]:
@@ -80,7 +85,9 @@ async def find(inspector: Inspector, info: RunInfo) -> Findings:
             findings.failed.append((path, _item_name(record.item), record.error))
         if step is not None and step.kind == "write" and record.status == "ok" and record.output is not None:
             writes.append((record.finished, _target(step, workflow, info), record.output))
-        findings.offline = findings.offline or bool((record.meta or {}).get("offline"))
+        meta = record.meta or {}
+        findings.offline = findings.offline or bool(meta.get("offline"))
+        findings.cached += "cached" in meta
     findings.failed.sort(key=lambda one: natural(one[0]))
     for _, target, output in sorted(writes, key=lambda one: one[0]):
         _count_write(findings, target, output)
@@ -148,6 +155,9 @@ def result_lines(info: RunInfo, findings: Findings, root: Path, shown_id: str) -
         lines += ["", tint(f"{count(len(findings.failed), 'item')} failed, as the workflow allows:", "yellow", colour)]
         lines += _failed(findings.failed)
     facts = [*_written(findings, root), *_usage(info, findings)]
+    if findings.cached:
+        at_least = "at least " if findings.partial else ""
+        facts.append(("cache", f"{at_least}{count(findings.cached, 'result')} reused (--fresh takes none)"))
     if info.finished_ms is not None:
         facts.append(("took", span(info.finished_ms - (info.started_ms or info.created_ms))))
     facts.append(("run", f"{shown_id}   details: aiflow show {shown_id}"))

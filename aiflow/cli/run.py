@@ -82,7 +82,7 @@ class Start:
 @click.option("--inputs", "inputs_file", metavar="FILE.json", help="Inputs from a JSON object in a file, `-` for stdin.")
 @click.option("--detach", is_flag=True, help="Start the run, print its id, and leave it to a worker.")
 @click.option("--no-wait", is_flag=True, help="Return when nothing but waits is left.")
-@click.option("--fresh", is_flag=True, help="Take nothing from the cache.")
+@click.option("--fresh", is_flag=True, help="Take nothing from the cache; what is made anew is kept there.")
 @click.option("--max-cost", type=Dollars(), metavar="USD", help="Fail rather than spend more on models.")
 @click.option("--no-offline", is_flag=True, help="Refuse rather than answer with the offline models.")
 @profile_option

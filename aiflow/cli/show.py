@@ -112,6 +112,8 @@ def step_json(one: StepInfo) -> dict[str, Any]:
         made["offline"] = True
     if one.kind == "call":
         made["run_id"] = called_run(one)
+    if one.meta.get("cached"):
+        made["cached"] = one.meta["cached"]
     if one.count is not None:
         made["items"], made["failed"] = one.count, one.failed
     return made
@@ -166,6 +168,9 @@ def _step_text(one: StepInfo, root: Path, below: list[tuple[StepInfo, int]]) -> 
             lines.append(f"{tint(name, 'dim', colour)}  {clean(str(one.meta[name]))}{note}")
     if one.kind == "call" and called_run(one):
         lines.append(f"{tint('run', 'dim', colour)}  {called_run(one)}   its details: aiflow show {called_run(one)}")
+    if cached := one.meta.get("cached"):
+        origin = f"of run {cached['run']}, step {cached['step']}, {cached['at']}"
+        lines.append(f"{tint('cached', 'dim', colour)}  {clean(origin)}")
     lines.append(f"{tint('began', 'dim', colour)}  {moment(one.started_ms)}")
     lines.append(f"{tint('ended', 'dim', colour)}  {moment(one.finished_ms)}")
     if one.error:
@@ -195,6 +200,7 @@ def error_lines(error: dict[str, Any], root: Path) -> list[str]:
 
 
 async def _run_text(app: App, info: RunInfo, every: bool) -> list[str]:
+    from aiflow.cli._follow import limit_lines
     from aiflow.cli._result import failure_lines
 
     colour = stdout_colours()
@@ -213,6 +219,8 @@ async def _run_text(app: App, info: RunInfo, every: bool) -> list[str]:
     lines += ["", *_table(rows, colour)]
     if left:
         lines.append(tint(f"  {count(left, 'step')} inside of loops went well: aiflow show {info.run_id} --all", "dim", colour))
+    if info.is_open and (waits := limit_lines(await app.inspector.places(info.run_id))):
+        lines += ["", *(tint(f"  ↻ {clean(line)}", "yellow", colour) for line in waits)]
     if info.error and info.status in ("failed", "cancelled"):
         lines += ["", *failure_lines(info, app.settings.root, info.run_id)]
         lines += ["  " + line for line in clean(info.error.get("traceback", "")).rstrip().splitlines()]
@@ -284,6 +292,8 @@ def _facts(one: StepInfo) -> str:
         facts.append(count(one.count, "item") + (f" ({one.failed:,} failed)" if one.failed else ""))
     if one.finished_ms is not None and one.finished_ms > one.started_ms:
         facts.append(span(one.finished_ms - one.started_ms))
+    if one.meta.get("cached"):
+        facts.append("cached")
     if one.attempts > 1:
         facts.append(f"{one.attempts} attempts")
     if one.usage and one.usage["cost"]:

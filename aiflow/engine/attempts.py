@@ -6,15 +6,17 @@ import abc
 from collections.abc import Coroutine
 from typing import Any
 
+from aiflow.engine.caching import CachedStep
 from aiflow.engine.calls import Calls, again, waits_for
 from aiflow.engine.failure import DEATHS, NEVER_RETRIED, Failed, StopRun, describe
+from aiflow.engine.limits import Limit
 from aiflow.engine.listening import Listening
 from aiflow.engine.retry import backoff_ms
 from aiflow.engine.writing import Entry, Writing
 from aiflow.errors import StepError
 from aiflow.language.model import case_text, join
 from aiflow.plan import BRANCHES, CompiledStep
-from aiflow.steps._kind import Call, Context, Done, Listen, Send, Stop, Usage, Wait
+from aiflow.steps._kind import Call, Context, Done, Listen, Send, Stop, Usage, Wait, uncached
 from aiflow.store.records import Record
 from aiflow.values import Value
 
@@ -95,16 +97,34 @@ class Attempts(Writing, abc.ABC):
         resumed: bool,
         held: dict[str, Any],
     ) -> Done:
-        """One try of a step, bounded by its timeout; `held`: where a block was let go of. Raises StepError, StopRun, Leave."""
-        if cs.throttle is not None and rest is None and not held and not resumed:
-            await self._wait_turn(cs, path, attempt)  # does not count towards the timeout
+        """One try of a step, in its turn; `held`: where a block was let go of. Raises StepError, StopRun, Leave."""
+        if resumed or (cs.throttle is None and not self.turns.under):
+            return await self._in_time(cs, path, attempt, entry, rest, resumed, held)
+        own = self.turns.limit(cs, path, attempt)
+        inside = own is not None and own.at_once is not None and cs.kind.run is None
+        begins = rest is None and not held
+        try:
+            if begins and (own is not None or cs.kind.run is not None and not cs.kind.pure) and not _asks_cache(cs):
+                await self.turns.wait(own, path)  # does not count towards the timeout
+            if inside and own is not None:
+                self.turns.under.append(own)
+            return await self._in_time(cs, path, attempt, entry, rest, resumed, held, own)
+        finally:
+            if inside and self.turns.under and self.turns.under[-1] is own:
+                self.turns.under.pop()
+            self.turns.ended()
+
+    async def _in_time(
+        self, cs: CompiledStep, path: str, attempt: int, entry: Entry, rest: list[Entry] | None, resumed: bool,
+        held: dict[str, Any], limit: Limit | None = None,
+    ) -> Done:  # fmt: skip
+        """One try of a step, bounded by its timeout."""
         timeout_ms = cs.step.timeout_ms
-        if timeout_ms is None:
-            return await self._attempt(cs, path, attempt, entry, rest, resumed, held)
-        if cs.kind.name == "wait_for":  # its `timeout` is the time to wait, over any number of claims
-            return await self._attempt(cs, path, attempt, entry, rest, resumed, held)
+        if timeout_ms is None or cs.kind.name == "wait_for":  # there it is the time to wait, over any number of claims
+            return await self._attempt(cs, path, attempt, entry, rest, resumed, held, limit)
         if cs.kind.run is not None and not cs.kind.elsewhere:
-            return await self._bounded(timeout_ms, timeout_ms, self._attempt(cs, path, attempt, entry, rest, resumed, held))
+            work = self._attempt(cs, path, attempt, entry, rest, resumed, held, limit)
+            return await self._bounded(timeout_ms, timeout_ms, work)
         # A block, or a call, may be let go of and claimed again: what counts is the moment when its time is up.
         self.deadlines.append(held.get("until") or self.clock() + timeout_ms)
         try:
@@ -122,14 +142,17 @@ class Attempts(Writing, abc.ABC):
             work.close()
             raise _too_long(timeout_ms)
         self.bounded += 1
+        before = self.time
         try:
             async with self.host.clock.timeout(left_ms / 1000) as limit:
+                self.time = limit
                 return await work
         except TimeoutError:
             if not limit.expired():
                 raise
             raise _too_long(timeout_ms) from None
         finally:
+            self.time = before
             self.bounded -= 1
 
     def open_fan(self, cs: CompiledStep, path: str, home: str, at: Entry, rest: list[Entry]) -> str | None:
@@ -155,7 +178,7 @@ class Attempts(Writing, abc.ABC):
 
     async def _attempt(
         self, cs: CompiledStep, path: str, attempt: int, entry: Entry, rest: list[Entry] | None, resumed: bool,
-        held: dict[str, Any],
+        held: dict[str, Any], limit: Limit | None = None,
     ) -> Done:  # fmt: skip
         kind = cs.kind
         if kind.run is None:
@@ -170,6 +193,13 @@ class Attempts(Writing, abc.ABC):
         scope = self.scope(cs, path, attempt)
         config = cs.constant if cs.constant is not None else cs.config.evaluate(scope)
         data = cs.with_.evaluate(scope) if cs.with_ is not None else {}
+        cached = uncached
+        if _asks_cache(cs):
+            step = CachedStep(self, cs, path, limit, self.time if cs.step.timeout_ms is not None else None)
+            if _repeatable(cs, config):
+                cached = step.cached
+            else:
+                await step.turn()
         if not kind.pure and not _repeatable(cs, config):
             await self.flush(mark=self._mark(path))
         context = Context(
@@ -190,12 +220,13 @@ class Attempts(Writing, abc.ABC):
                 self.store.line("log", path=path, level=level, text=self.run.masker.text(str(text)))
             ),
             budget_left=self.run.budget_left,
+            cached=cached,
             written=cs.step.config,
         )
         outcome = await kind.run(context, config)
         self.host.crash_point("after_effect")
         if isinstance(outcome, Done):
-            if outcome.usage is not None:
+            if outcome.usage is not None and outcome.usage.calls:
                 self.add_usage(outcome.usage)
             return Done(self.run.masker.value(outcome.output), outcome.usage, self.run.masker.value(outcome.meta))
         if isinstance(outcome, Stop):
@@ -256,14 +287,6 @@ class Attempts(Writing, abc.ABC):
             await self.leave(0)
         if self.pending or self.lines:
             await self.flush()
-
-    async def _wait_turn(self, cs: CompiledStep, path: str, attempt: int) -> None:
-        """`throttle`: until the step may start."""
-        assert cs.throttle is not None
-        limit = cs.throttle.evaluate(self.scope(cs, path, attempt))
-        if self.pending or self.lines:
-            await self.flush()
-        await self.host.throttle(cs, path, self.run, str(limit))
 
     # -- failure -----------------------------------------------------------------------------------------------
 
@@ -423,6 +446,11 @@ def _own_steps(cs: CompiledStep, state: dict[str, Any] | None) -> list[CompiledS
 
 def _too_long(timeout_ms: int) -> StepError:
     return StepError("timeout", f"took longer than {timeout_ms / 1000:g} s", transient=True)
+
+
+def _asks_cache(cs: CompiledStep) -> bool:
+    """Whether the step looks for an earlier result first: its turn comes when there is none."""
+    return cs.step.cache_ms is not None and cs.kind.cacheable
 
 
 def _repeatable(cs: CompiledStep, config: Any) -> bool:

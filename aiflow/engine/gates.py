@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aiflow.engine.limits import rate_of
+from aiflow.engine.limits import limit_of
 from aiflow.language.expressions import compile_bare
 from aiflow.language.model import Concurrency, Workflow
 from aiflow.store.runs import Gate
@@ -33,10 +33,8 @@ def gate_of(
 
 
 def _throttle(workflow: Workflow, limits: Mapping[str, Mapping[str, Any]]) -> str:
-    if workflow.throttle is None or (rate := rate_of(workflow.throttle, limits)) is None:
-        return ""
-    name = workflow.throttle if workflow.throttle in limits else f"start of {workflow.name}"
-    return f"{rate[0]} {rate[1]} {name}"
+    limit = limit_of(workflow.throttle, limits, f"start of {workflow.name}") if workflow.throttle is not None else None
+    return "" if limit is None or limit.rate is None else f"{limit.rate[0]} {limit.rate[1]} {limit.name}"
 
 
 def _why(limit: Concurrency, name: str, of_key: str) -> str:

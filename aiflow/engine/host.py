@@ -18,22 +18,24 @@ from redis.asyncio import Redis
 
 from aiflow.clock import StoreClock
 from aiflow.engine.around import surroundings
+from aiflow.engine.caching import Cache
 from aiflow.engine.failure import SUSPECT, Leave, NotKept, StopRun
 from aiflow.engine.frames import Frame
 from aiflow.engine.lanes import Lane, cancelled
-from aiflow.engine.limits import rate_of
 from aiflow.engine.listening import Listening
 from aiflow.engine.run import RunContext
 from aiflow.engine.scope import Results
+from aiflow.engine.turns import Turns
 from aiflow.errors import AiflowError, StepError, StoreError
 from aiflow.ids import new_run_id
-from aiflow.language.model import Step, static_path, walk_paths
+from aiflow.language.model import Step, walk_paths
 from aiflow.language.prompts import Prompt, parse_prompt
 from aiflow.masking import Masker
 from aiflow.plan import CompiledPlan, CompiledStep, compile_plan
 from aiflow.settings import Settings
 from aiflow.steps._kind import Services
 from aiflow.store.blobs import BlobStore
+from aiflow.store.cache import CacheStore
 from aiflow.store.commit import Commit
 from aiflow.store.events import EventStore
 from aiflow.store.keys import CANCEL_FRAME, Keys
@@ -79,6 +81,8 @@ class Host:
         self.worker = worker
         self.random = Random()
         self.stopping = False
+        self.turns = Turns(self)
+        self.cache = Cache(CacheStore(commit, keys), blobs, settings)
         self._crash = crash or {}
         self._plans: OrderedDict[str, CompiledPlan] = OrderedDict()
         self._prompts: dict[tuple[str, str], Prompt] = {}
@@ -268,18 +272,10 @@ class Host:
         c, q, m, t = await self.store.read("HMGET", self.keys.frame(rid, path), "c", "q", "m", "t")
         return c or b"", int(q or 0), (m or b"").decode(), int(t or default_ms)
 
-    async def throttle(self, cs: CompiledStep, path: str, run: RunContext, limit: str) -> None:
-        """Wait until a rate, or a named limit, lets the step start. Calls of offline models are free."""
-        rate = rate_of(limit, self.settings.limits)
-        if rate is None or self._offline(cs, run):
-            return
-        name = limit if limit in self.settings.limits else f"{run.plan.workflow.name}.{static_path(path)}"
-        while wait_us := await self.store.throttle(name, *rate):
-            await self.clock.sleep(min(wait_us / 1e6, 1.0))
-            if self.stopping:
-                return
-
-    def _offline(self, cs: CompiledStep, run: RunContext) -> bool:
+    def offline(self, cs: CompiledStep, run: RunContext) -> bool:
+        """Whether offline models answer a step, which asks nobody and waits for nobody's limit."""
+        if cs.step.kind in ("llm", "embed") and run.meta.get("offline"):
+            return True
         names = self._models(run.plan, cs.step)
         return bool(names) and not any(run.services.gateway().needs_litellm(name) for name in names)
 
@@ -293,12 +289,13 @@ class Host:
         return [name for name in (model if isinstance(model, list) else [model]) if isinstance(name, str) and "{" not in name]
 
     def _preload(self, run: RunContext) -> None:
-        """Import litellm, which takes seconds, while the steps before the first model call run."""
+        """Import litellm, which takes seconds, while the steps before the first call run; not for calls that may be cached."""
         if run.plan.version in self._preloaded_for:
             return
         self._preloaded_for.add(run.plan.version)
         gateway = run.services.gateway()
-        names = {name for _, step in walk_paths(run.plan.workflow) for name in self._models(run.plan, step)}
+        asking = (step for _, step in walk_paths(run.plan.workflow) if step.cache_ms is None)
+        names = {name for step in asking for name in self._models(run.plan, step)}
         if any(gateway.needs_litellm(name) for name in names):
             self._background.add(task := asyncio.get_running_loop().create_task(gateway.preload()))
             task.add_done_callback(self._preloaded)
@@ -313,6 +310,7 @@ class Host:
     async def stop(self, grace_s: float) -> None:
         """Take nothing new, let running steps finish for `grace_s`, then hand everything on."""
         self.stopping = True
+        self.turns.stop()
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=grace_s)
         await cancelled(self._tasks)

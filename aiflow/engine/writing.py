@@ -16,6 +16,7 @@ from aiflow.engine.calls import again
 from aiflow.engine.failure import Leave, NotKept
 from aiflow.engine.run import RunContext, Secrets
 from aiflow.engine.scope import Results, StepsView
+from aiflow.engine.turns import FrameTurns
 from aiflow.errors import StoreError
 from aiflow.language.expressions import PROJECT
 from aiflow.plan import CompiledStep
@@ -81,6 +82,8 @@ class Writing:
         self.extra: dict[str, Any] = {}
         self.stopped_at: bytes | None = None  # cursor of the step whose failure ended the frame
         self.bounded = 0  # timeouts that are running
+        self.time: asyncio.Timeout | None = None  # the innermost of them
+        self.turns = FrameTurns(self)
         self.began_ms = 0  # when the step that is at work began its first attempt
         self.failed_at = b""  # the same, once an item has ended
         self.pending: list[tuple[str, Record]] = []

@@ -188,16 +188,16 @@ class _Builder:
         return None if given is None else parse_duration(given)
 
     def _cache(self, kind: StepKind, data: Mapping[str, Any]) -> int | None:
-        """`cache` of the step, else of `defaults` for its kind."""
+        """`cache` of the step, else of `defaults` for its kind; a result of no age is never reused."""
         given = data.get("cache")
         for layer in reversed(self.layers) if given is None else ():
             options = layer.get(kind.name)
             if isinstance(options, dict) and options.get("cache") is not None:
                 given = options["cache"]
                 break
-        if given is None or given is False:
+        if given is None or given is False or not kind.cacheable:
             return None
-        return 0 if given is True else parse_duration(given)
+        return 0 if given is True else parse_duration(given) or None
 
     def _retry(self, kind: StepKind, data: Mapping[str, Any]) -> Retry | None:
         given = data.get("retry")

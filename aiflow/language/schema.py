@@ -68,7 +68,14 @@ def defaults() -> tuple[dict[str, Any], dict[str, Any]]:
     for modifier in ("retry", "timeout"):
         properties[modifier] = _word(modifier, MODIFIERS[modifier])
     made = {**_meaning(TOP["defaults"]), "type": "object", "properties": properties, "additionalProperties": False}
-    return made, {f"defaults-{name}": _options(found[name], required=False) for name in names}
+    return made, {f"defaults-{name}": _defaults_of(found[name]) for name in names}
+
+
+def _defaults_of(kind: StepKind) -> dict[str, Any]:
+    options = _options(kind, required=False)
+    if kind.cacheable:
+        options["properties"]["cache"] = _word("cache", MODIFIERS["cache"])
+    return options
 
 
 def render() -> str:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from aiflow import __version__
 from aiflow.errors import StepError
 from aiflow.models import faults, resolve
 from aiflow.models.calls import ChatAnswer, ChatRequest, EmbedAnswer, EmbedRequest, Usage
@@ -38,6 +39,13 @@ class Gateway:
     def needs_litellm(self, name: str) -> bool:
         """Whether the first call of this model imports litellm."""
         return not self._offline and not resolve.is_offline(self.resolve(name).model)
+
+    def essence(self, name: str, *, embedding: bool = False) -> dict[str, Any]:
+        """What of the model behind a name decides on its answers; equal where equal requests may share one answer."""
+        spec = self.resolve(name)
+        if self._offline or resolve.is_offline(spec.model):
+            return {"model": self._stand_in(spec, resolve.OFFLINE_MODELS[embedding]), "aiflow": __version__}
+        return resolve.essence(spec, self._settings.env)
 
     def missing_credentials(self, names: Iterable[str]) -> dict[str, str]:
         """Those of the names that cannot be called for want of a key, each with the variable to set."""

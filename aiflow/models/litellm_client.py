@@ -137,6 +137,7 @@ class LitellmClient:
         if self._litellm is None:
             return
         await self._litellm.close_litellm_async_clients()
+        self._litellm.in_memory_llm_clients_cache.flush_cache()  # or it hands out the closed ones to whoever comes next
         workers = [task for task in asyncio.all_tasks() if "LoggingWorker" in getattr(task.get_coro(), "__qualname__", "")]
         for task in workers:
             task.cancel()

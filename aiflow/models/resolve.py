@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from aiflow.settings import ModelSpec, Settings
@@ -107,6 +108,12 @@ _BARE = (
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0", "host.docker.internal"})
 
 
+_NOT_OF_THE_ANSWER = frozenset(
+    "api_key aws_access_key_id aws_secret_access_key aws_session_token vertex_credentials timeout params".split()
+)
+"""Options that decide who pays and how long one waits. (`params` are spread out beside the others.)"""
+
+
 def resolve(name: str, settings: Settings) -> ModelSpec:
     """What `name` stands for: an alias of `aiflow.yaml`, or itself as a litellm name."""
     return settings.models.get(name) or ModelSpec(model=name)
@@ -137,6 +144,12 @@ def environment_options(spec: ModelSpec, env: Mapping[str, str]) -> dict[str, st
     if "api_key" not in found and "api_key" not in spec.options and is_local(_base(spec, env)):
         found["api_key"] = "none"  # litellm's clients want some text even where the server asks for no key
     return found
+
+
+def essence(spec: ModelSpec, env: Mapping[str, str]) -> dict[str, Any]:
+    """What of a model decides on its answers: its name, where it is asked, its options. No keys, no prices, no timeouts."""
+    options = {**environment_options(spec, env), **spec.options, **spec.options.get("params", {})}
+    return {"model": spec.model, "options": {name: one for name, one in options.items() if name not in _NOT_OF_THE_ANSWER}}
 
 
 def credentials_missing(spec: ModelSpec, env: Mapping[str, str]) -> str | None:

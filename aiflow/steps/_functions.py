@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import hashlib
 import importlib
 import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ class Function:
         wants_context: has a parameter `ctx`.
         accepted: names of its parameters without `ctx`, or None when it takes any (`**kwargs`).
         required: names without a default.
+        code: digest of the source file it was imported from.
     """
 
     call: Callable[..., Any]
@@ -32,6 +34,7 @@ class Function:
     wants_context: bool
     accepted: frozenset[str] | None
     required: frozenset[str]
+    code: str = ""
 
 
 _lock = threading.Lock()
@@ -40,6 +43,8 @@ _copies: dict[Path, Path] = {}
 """Copies of a project, which have their data for themselves and share its functions."""
 _owners: dict[str, Path] = {}
 """Top-level modules that were imported for a project, and which: two projects may both have a `helpers.py`."""
+_digests: dict[str, str] = {}
+"""Of source files as they were imported: the file may have changed since, what runs has not."""
 
 
 @contextlib.contextmanager
@@ -62,7 +67,8 @@ def resolve(project: Path, name: str) -> Function:
     project = _copies.get(project, project)
     with _lock:
         if (function := _found.get((project, name))) is None:
-            function = _found[project, name] = _describe(_look_up(project, name), name)
+            call = _look_up(project, name)
+            function = _found[project, name] = replace(_describe(call, name), code=_code_of(call, name))
     return function
 
 
@@ -114,8 +120,27 @@ def _forget_other_projects(project: Path, top: str) -> None:
     if own and owner not in (None, project):
         for name in [name for name in sys.modules if name == top or name.startswith(top + ".")]:
             del sys.modules[name]
+        _digests.clear()
     if own:
         _owners[top] = project
+
+
+def _code_of(call: Callable[..., Any], name: str) -> str:
+    """Digest of the module's file and of the one that defines the function; for those written in C, Python's version."""
+    paths = {getattr(sys.modules[name.partition(":")[0]], "__file__", None)}
+    try:
+        paths.add(inspect.getsourcefile(inspect.unwrap(call)))
+    except (TypeError, ValueError):
+        paths.add(None)
+    parts = [_digests.setdefault(path, _file_digest(path)) for path in sorted(filter(None, paths))]
+    return "+".join(parts) or sys.version
+
+
+def _file_digest(path: str) -> str:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return path
 
 
 def _describe(call: Callable[..., Any], name: str) -> Function:

@@ -86,6 +86,18 @@ class Call:
 Outcome: TypeAlias = Done | Wait | Stop | Listen | Send | Call
 
 
+Ask: TypeAlias = Callable[[], Awaitable[Done]]
+"""What a kind does once it knows that it has to."""
+
+Identity: TypeAlias = Callable[[], Awaitable[Value]]
+"""What makes two calls equal, as a JSON value; None: this call cannot be compared. Not asked when nothing is cached."""
+
+
+async def uncached(identity: Identity, call: Ask) -> Done:
+    """`Context.cached` of a step without `cache`."""
+    return await call()
+
+
 @dataclass(slots=True)
 class Context:
     """What a kind may use while it runs one attempt.
@@ -105,6 +117,8 @@ class Context:
         log: appends a line to the run's log: `log("text")` or `log("text", level="warning")`.
         budget_left: dollars left of the budgets of the run and of those that wait for it, or None when there is none.
               Awaited before each model call.
+        cached: `await ctx.cached(identity, call)` gives the result of an equal call of before, or that of `call`. What counts
+                is what is asked (texts, options, content of files), never who asks: no ids, positions, keys of services.
         written: the config as it stands in the file, before rendering; for messages only (`assert` names its expression).
     """
 
@@ -123,6 +137,7 @@ class Context:
     secret: Callable[[str], str]
     log: Callable[..., None]
     budget_left: Callable[[], Awaitable[float | None]]
+    cached: Callable[[Identity, Ask], Awaitable[Done]] = uncached
     written: Mapping[str, Value] = field(default_factory=dict)
 
 
@@ -164,6 +179,7 @@ class StepKind:
                or a list of {if, do}); "" when none do.
         pure: computed again after a crash instead of checkpointed alone (no effect, deterministic).
         repeatable: may an attempt of unknown outcome be made again? A bool, or asked with the rendered config.
+        cacheable: it asks for something through `Context.cached`; `cache` may stand beside it where it is repeatable.
         transient_only: a plain `retry: 3` retries only transient errors.
         retries: default number of further attempts.
         elsewhere: an attempt goes on where no worker of ours holds it (`call`): its timeout is a stored moment, no timer.
@@ -184,6 +200,7 @@ class StepKind:
     lists: Literal["", "list", "branches", "cases"] = ""
     pure: bool = False
     repeatable: bool | Callable[[Mapping[str, Value]], bool] = True
+    cacheable: bool = False
     transient_only: bool = False
     retries: int = 0
     elsewhere: bool = False

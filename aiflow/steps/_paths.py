@@ -10,7 +10,7 @@ from typing import Any
 
 from aiflow.errors import StepError
 from aiflow.steps._kind import Context
-from aiflow.values import File, Value, file_from, type_name
+from aiflow.values import File, Value, file_from, files_in, type_name
 
 FILE_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -94,6 +94,11 @@ def shown_path(ctx: Context, path: Path) -> str:
 def describe(ctx: Context, path: Path, content: bytes | None = None) -> File:
     """The `File` at `path`. Blocks: reads and hashes the content unless it is given."""
     return file_from(path, shown_path(ctx, path), content)
+
+
+def contents(ctx: Context, value: Value) -> list[str]:
+    """SHA-256 of what is in the files of a value now, whatever was recorded of them. Blocks. Raises: StepError, OSError."""
+    return [describe(ctx, local_path(ctx, file, "not_found")).sha256 for file in files_in(value)]
 
 
 def inside(path: Path, folder: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from yarl import URL
 
 from aiflow.errors import StepError
 from aiflow.steps._kind import Context
-from aiflow.steps._paths import local_path
+from aiflow.steps._paths import describe, local_path
 from aiflow.steps._tables import cell_text
 from aiflow.values import File, Value, plain, type_name
 
@@ -58,6 +59,32 @@ def build(ctx: Context, config: Mapping[str, Value]) -> Request:
         return _with_body(ctx, request, bodies[0], config[bodies[0]]) if bodies else request
     except UnicodeEncodeError as error:
         raise _wrong("a text in the request has half a character (surrogate)") from error
+
+
+def identity(ctx: Context, config: Mapping[str, Value], request: Request) -> Value:
+    """What makes two requests equal: all that is sent, what counts as a success, and where the answer goes. Blocks.
+
+    `Idempotency-Key` is left out: it names the one who asks. None when a file cannot be read.
+    """
+    try:
+        form = [[name, one if isinstance(one, str) else _part(ctx, *one)] for name, one in request.form]
+        upload = describe(ctx, request.upload).sha256 if request.upload is not None else None
+    except OSError:
+        return None
+    return {
+        "method": request.method,
+        "url": str(request.url),
+        "headers": {name.lower(): value for name, value in request.headers.items() if name.lower() != "idempotency-key"},
+        "body": hashlib.sha256(request.body).hexdigest() if request.body is not None else None,
+        "form": form,
+        "upload": upload,
+        "expect": config.get("expect") or "2xx",
+        "save": config.get("save"),
+    }
+
+
+def _part(ctx: Context, file: File, path: Path) -> dict[str, Value]:
+    return {"name": file.name, "mime": file.mime, "sha256": describe(ctx, path).sha256}
 
 
 def method_of(config: Mapping[str, Value]) -> str:

@@ -33,12 +33,22 @@ async def run(ctx: Context, config: Mapping[str, Value]) -> Outcome:
         params=config.get("params") or {},
         timeout_ms=ctx.timeout_ms,
     )
-    answers, usage = await _batches(ctx, request)
-    vectors = [vector for answer in answers for vector in answer.vectors]
-    last = answers[-1]
-    asked = digest([list(request.models), request.dimensions, dict(request.params), texts])
-    meta = {"model": last.model, "offline": last.offline, "prompt_digest": asked, **last.notes}
-    return Done(vectors if isinstance(given, list) else vectors[0], usage, meta)
+    gateway = ctx.services.gateway()
+    models = [gateway.essence(name, embedding=True) for name in request.models]
+    asked = digest([models, request.dimensions, dict(request.params), texts])
+
+    async def identity() -> Value:
+        return asked
+
+    async def call() -> Done:
+        answers, usage = await _batches(ctx, request)
+        vectors = [vector for answer in answers for vector in answer.vectors]
+        last = answers[-1]
+        return Done(vectors, usage, {"model": last.model, "offline": last.offline, **last.notes})
+
+    done = await ctx.cached(identity, call)
+    output = done.output if isinstance(given, list) else done.output[0]
+    return replace(done, output=output, meta={**(done.meta or {}), "prompt_digest": asked})
 
 
 async def _batches(ctx: Context, request: EmbedRequest) -> tuple[list[EmbedAnswer], Usage]:
@@ -110,6 +120,7 @@ KIND = StepKind(
         },
         "required": ["input"],
     },
+    cacheable=True,
     transient_only=True,
     retries=3,
     errors=("llm_error", "rate_limit", "budget", "timeout", "connection"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aiflow.errors import StepError
 from aiflow.steps._kind import Context, Done, Outcome, StepKind
 from aiflow.steps._paths import target_path
+from aiflow.steps._threads import in_thread
 from aiflow.values import Value
 
 if TYPE_CHECKING:
@@ -36,9 +37,16 @@ async def run(ctx: Context, config: Mapping[str, Value]) -> Outcome:
     longest_s = SAVE_TIMEOUT_S if config.get("save") else TIMEOUT_S
     if ctx.timeout_ms is not None:
         longest_s = ctx.timeout_ms / 1000
-    session = await ctx.services.http()
-    async with _failures(request, longest_s), asyncio.timeout(longest_s):
-        return Done(await _exchange(ctx, config, session, request, expected))
+
+    async def identity() -> Value:
+        return await in_thread(_request.identity, ctx, config, request)
+
+    async def call() -> Done:
+        session = await ctx.services.http()
+        async with _failures(request, longest_s), asyncio.timeout(longest_s):
+            return Done(await _exchange(ctx, config, session, request, expected))
+
+    return await ctx.cached(identity, call)
 
 
 def repeatable(config: Mapping[str, Value]) -> bool:
@@ -248,6 +256,7 @@ KIND = StepKind(
         "required": ["url"],
     },
     repeatable=repeatable,
+    cacheable=True,
     transient_only=True,
     output_schema={
         "type": "object",

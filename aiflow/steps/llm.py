@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiflow.errors import StepError
 from aiflow.models.calls import ChatAnswer, ChatRequest, Message, Usage
@@ -12,6 +12,9 @@ from aiflow.models.json_answer import Fault, NotJson, first_fault, parse_answer
 from aiflow.steps._attach import attached
 from aiflow.steps._kind import Context, Done, Outcome, StepKind
 from aiflow.values import Value, digest
+
+if TYPE_CHECKING:
+    from aiflow.models.gateway import Gateway
 
 REPAIR = 1
 """Times that an answer which does not fit its schema is asked for again."""
@@ -40,19 +43,21 @@ async def run(ctx: Context, config: Mapping[str, Value]) -> Outcome:
         params=options.get("params") or {},
         timeout_ms=ctx.timeout_ms,
     )
-    asked = digest(_identity(request))
-    answer, value, usage, repaired = await _ask(ctx, request, int(options.get("repair", REPAIR)))
-    meta: dict[str, Value] = {
-        "model": answer.model,
-        "offline": answer.offline,
-        "prompt_digest": asked,
-        "finish_reason": answer.finish_reason,
-        "repaired": repaired,
-        **answer.notes,
-    }
+    asked = digest(_identity(request, ctx.services.gateway()))
+
+    async def identity() -> Value:
+        return asked
+
+    async def call() -> Done:
+        answer, value, usage, repaired = await _ask(ctx, request, int(options.get("repair", REPAIR)))
+        facts = {"model": answer.model, "offline": answer.offline, "finish_reason": answer.finish_reason, "repaired": repaired}
+        return Done(value, usage, {**facts, **answer.notes})
+
+    done = await ctx.cached(identity, call)
+    meta: dict[str, Value] = {**(done.meta or {}), "prompt_digest": asked}
     if ctx.prompt is not None:
         meta["prompt"] = ctx.prompt.path
-    return Done(value, usage, meta)
+    return replace(done, meta=meta)
 
 
 async def _ask(ctx: Context, request: ChatRequest, repair: int) -> tuple[ChatAnswer, Value, Usage, int]:
@@ -176,11 +181,11 @@ def _models(given: Value) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _identity(request: ChatRequest) -> dict[str, Value]:
-    """What makes two requests equal: everything that the model sees, nothing of where it stands in a workflow."""
+def _identity(request: ChatRequest, gateway: Gateway) -> dict[str, Value]:
+    """What makes two requests equal: the models and everything that they see, nothing of where it stands in a workflow."""
     return {
         "messages": [dict(message) for message in request.messages],
-        "models": list(request.models),
+        "models": [gateway.essence(name) for name in request.models],
         "temperature": request.temperature,
         "max_tokens": request.max_tokens,
         "schema": request.schema,
@@ -230,7 +235,10 @@ KIND = StepKind(
                 "type": ["object", "string"],
                 "examples": [{"title": "string", "tags(array)": "string"}],
             },
-            "attach": {"description": "Files that go with the question: text, pictures, PDF.", "examples": ["{{ inputs.picture }}"]},
+            "attach": {
+                "description": "Files that go with the question: text, pictures, PDF.",
+                "examples": ["{{ inputs.picture }}"],
+            },
             "history": {
                 "examples": ["{{ inputs.messages }}"],
                 "type": "array",
@@ -257,6 +265,7 @@ KIND = StepKind(
         },
     },
     fixed=frozenset({"prompt", "schema"}),
+    cacheable=True,
     transient_only=True,
     retries=3,
     errors=("llm_error", "rate_limit", "invalid_output", "budget", "timeout", "connection"),

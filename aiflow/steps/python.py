@@ -11,6 +11,7 @@ from aiflow.errors import StepError
 from aiflow.steps import _functions, _prints
 from aiflow.steps._functions import Function
 from aiflow.steps._kind import Context, Done, Outcome, StepKind
+from aiflow.steps._paths import contents
 from aiflow.steps._results import NoJson, json_value
 from aiflow.steps._threads import in_thread
 from aiflow.values import Value
@@ -64,12 +65,28 @@ async def run(ctx: Context, config: Mapping[str, Value]) -> Outcome:
     data = ctx.data
     if function.accepted is None or data.keys() != function.accepted:
         _check_arguments(function, data, name)
-    result = await (_call_async(ctx, function) if function.is_async else _call_in_thread(ctx, function))
+    known = function
+
+    async def identity() -> Value:
+        return await in_thread(_identity, ctx, name, known)
+
+    async def call() -> Done:
+        result = await (_call_async(ctx, known) if known.is_async else _call_in_thread(ctx, known))
+        try:
+            return Done(json_value(result))
+        except NoJson as error:
+            data = {"exception": "TypeError", "type": type(result).__name__}
+            raise StepError("python_error", f"`{name}`: {error}", data=data) from error
+
+    return await ctx.cached(identity, call)
+
+
+def _identity(ctx: Context, name: str, function: Function) -> Value:
+    """The function with the code of its file, its arguments, and what is in the files among them."""
     try:
-        return Done(json_value(result))
-    except NoJson as error:
-        data_type = type(result).__name__
-        raise StepError("python_error", f"`{name}`: {error}", data={"exception": "TypeError", "type": data_type}) from error
+        return {"function": name, "code": function.code, "arguments": dict(ctx.data), "files": contents(ctx, ctx.data)}
+    except (OSError, StepError):  # no such file: the function will say so
+        return None
 
 
 async def _call_async(ctx: Context, function: Function) -> Any:
@@ -157,6 +174,7 @@ KIND = StepKind(
         },
         "required": ["function"],
     },
+    cacheable=True,
     errors=("python_error",),
     example='- id: short\n  python: textwrap:shorten\n  with: {text: "{{ inputs.text }}", width: 40}\n',
 )

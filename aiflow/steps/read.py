@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from aiflow import __version__
 from aiflow.errors import StepError
 from aiflow.steps import _tables, _text
 from aiflow.steps._kind import Context, Done, Outcome, StepKind
@@ -33,14 +34,49 @@ LIMITS = {"text": 200 * MEGABYTE, "json": 100 * MEGABYTE, "jsonl": 100 * MEGABYT
 
 async def run(ctx: Context, config: Mapping[str, Value]) -> Outcome:
     """Read a file or ask a database. Output: the content; null when it is not there and `optional` is true."""
-    try:
-        if (scheme := scheme_of(config["from"])) is not None:
+    scheme = scheme_of(config["from"])
+
+    async def identity() -> Value:
+        return await in_thread(_identity, ctx, config, scheme)
+
+    async def call() -> Done:
+        if scheme is not None:
             return Done(await _query(ctx, config, scheme))
         return Done(await in_thread(_file, ctx, config))
+
+    try:
+        return await ctx.cached(identity, call)
     except StepError as error:
         if config.get("optional") and error.type == "not_found":
             return Done(None)
         raise
+
+
+def _identity(ctx: Context, config: Mapping[str, Value], scheme: str | None) -> Value:
+    """A file counts by its content and how it is read, a database by its name and the question.
+
+    None for what cannot be read (reading will say so) and where nothing would be saved.
+    """
+    source, limit = config["from"], config.get("limit")
+    try:
+        if scheme is not None:
+            path = sqlite_path(ctx, source, "not_found") if scheme == "sqlite" else None
+            asked = {"query": config.get("query"), "params": config.get("params"), "limit": limit}
+            return {"database": shown_path(ctx, path), **asked} if path is not None and path.is_file() else None
+        path = local_path(ctx, source, "not_found")
+        form = _form(config, path)
+        if form == "file" or config.get("query") is not None or _size(path, "") > LIMITS["text"]:
+            return None
+        sha256 = describe(ctx, path).sha256
+        if isinstance(source, File) and source.sha256 != sha256:
+            return None
+        return {"sha256": sha256, "as": form, "ext": path.suffix[1:].lower(), "limit": limit, "aiflow": __version__}
+    except (OSError, Unreadable, StepError):
+        return None
+
+
+def _form(config: Mapping[str, Value], path: Path) -> str:
+    return str(config.get("as") or FORMATS.get(path.suffix[1:].lower(), "text"))
 
 
 def _file(ctx: Context, config: Mapping[str, Value]) -> Value:
@@ -48,7 +84,7 @@ def _file(ctx: Context, config: Mapping[str, Value]) -> Value:
         raise StepError("unreadable", "`query` asks a database, and this is a file", hint="write `from: sqlite:data/x.db`")
     path = local_path(ctx, config["from"], "not_found")
     shown = shown_path(ctx, path)
-    form = config.get("as") or FORMATS.get(path.suffix[1:].lower(), "text")
+    form = _form(config, path)
     try:
         size = _size(path, shown)
         if form == "file":
@@ -250,6 +286,7 @@ KIND = StepKind(
         },
         "required": ["from"],
     },
+    cacheable=True,
     output_schema=output_schema,
     errors=("not_found", "unreadable", "file_changed"),
     example="- id: prices\n  read: {from: workflows/samples/price-list.csv, limit: 100}\n",

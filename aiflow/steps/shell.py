@@ -16,7 +16,7 @@ import msgspec
 from aiflow.errors import StepError
 from aiflow.steps import _glob
 from aiflow.steps._kind import Context, Done, Outcome, StepKind
-from aiflow.steps._paths import FILE_SCHEMA, describe, local_path
+from aiflow.steps._paths import FILE_SCHEMA, contents, describe, local_path, shown_path
 from aiflow.steps._process import MOST_OUTPUT, Finished, run_program
 from aiflow.steps._threads import in_thread
 from aiflow.values import File, Value, plain
@@ -25,6 +25,9 @@ INTERPRETER = "bash -euo pipefail"
 
 PASSED_ON = re.compile(r"PATH|HOME|LANG|LANGUAGE|LC_[A-Z]+|TMPDIR|TERM|TZ|USER|LOGNAME|SHELL|SSL_CERT_FILE|SSL_CERT_DIR")
 """Variables of the worker that a script sees; the others may be credentials."""
+
+COUNTED = re.compile(r"PATH|LANG|LANGUAGE|LC_[A-Z]+|TZ")
+"""Those of them that make two scripts differ for `cache`."""
 
 MOST_VALUE = 128 * 1024 - 1
 """Bytes of one variable, name included: Linux takes no more (MAX_ARG_STRLEN)."""
@@ -35,6 +38,35 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 async def run(ctx: Context, config: Mapping[str, Value]) -> Outcome:
     """Run the script. Output: `{stdout, stderr, exit_code, files}`; one line end at the end of stdout is cut."""
     cwd = local_path(ctx, config["cwd"], "shell_start") if config.get("cwd") else ctx.run_dir
+
+    async def identity() -> Value:
+        return await in_thread(_identity, ctx, config, cwd)
+
+    async def call() -> Done:
+        return Done(await _result(ctx, config, cwd))
+
+    return await ctx.cached(identity, call)
+
+
+def _identity(ctx: Context, config: Mapping[str, Value], cwd: Path) -> Value:
+    """The script, its data, what is in the files among them, and the settings of the machine that it can see."""
+    try:
+        files = contents(ctx, ctx.data)
+    except (OSError, StepError):
+        return None
+    return {
+        "script": config["run"],
+        "interpreter": config.get("interpreter") or INTERPRETER,
+        "cwd": "run.dir" if cwd == ctx.run_dir else shown_path(ctx, cwd),
+        "data": dict(ctx.data),
+        "files": files,
+        "machine": {name: value for name, value in os.environ.items() if COUNTED.fullmatch(name)},
+        "expect": config.get("expect", [0]),
+        "kept": config.get("files") or [],
+    }
+
+
+async def _result(ctx: Context, config: Mapping[str, Value], cwd: Path) -> dict[str, Value]:
     finished = await _finished(ctx, config, cwd)
     if finished.cut:
         ctx.log(f"the script wrote more than {MOST_OUTPUT // 2**20} MB; the rest is left out", level="warning")
@@ -44,7 +76,7 @@ async def run(ctx: Context, config: Mapping[str, Value]) -> Outcome:
     if finished.exit_code not in (expected if isinstance(expected, list) else [expected]):
         raise _exit_error(finished.exit_code, stdout, stderr)
     files = await in_thread(_kept_files, ctx, cwd, config.get("files") or [])
-    return Done({"stdout": stdout, "stderr": stderr, "exit_code": finished.exit_code, "files": files})
+    return {"stdout": stdout, "stderr": stderr, "exit_code": finished.exit_code, "files": files}
 
 
 async def _finished(ctx: Context, config: Mapping[str, Value], cwd: Path) -> Finished:
@@ -210,6 +242,7 @@ KIND = StepKind(
         "required": ["run"],
     },
     repeatable=False,
+    cacheable=True,
     output_schema=_OUTPUT,
     errors=("shell_exit", "shell_start"),
     example='- id: words\n  shell: wc -w < "$document"\n  with: {document: "{{ inputs.document }}"}\n',

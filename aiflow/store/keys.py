@@ -20,6 +20,11 @@
     <ns>:limit:<name>         string state of a rate limit
     <ns>:gate:<G>[:q]         zset   runs at work under a `concurrency`, by admission / waiting, by arrival
     <ns>:crowded              set    gates in which runs wait
+    <ns>:held:<limit>         hash   places of `at_once` in use: token -> how many there were when it was taken
+    <ns>:line:<limit>         zset   tokens that wait for a place, the first in the line first
+    <ns>:places:<id>          hash   token -> limit: what a worker holds or waits for
+    <ns>:called:<id>          list   tokens of a worker that got a place after waiting: what it blocks on
+    <ns>:cache:<digest>       hash   a result for equal calls: v record, t when it was made
     <ns>:cancels              zset   runs cancelled lately, and frames (`R|path.|newest epoch`), so that workers drop them at once
     <ns>:event:<id>           hash   an event: name data time at n (number)
     <ns>:events               zset   event ids, by time
@@ -29,7 +34,7 @@
     <ns>:run:{R}:taken        hash   event id -> path of the wait that took it
     <ns>:evseq                string number of the newest event
     <ns>:clock                string the time, ms, of a workflow test; nowhere else
-    <ns>:pulse, :grace, :seq  string reconciler's last beat, no lease expires before, message counter
+    <ns>:pulse, :grace, :seq  string reconciler's last beat, no lease expires before, counter (messages, lines)
 
 Fields of a run: st status, wf workflow, v version, in inputs, t0 created, t1 started, t2 finished, out outputs, err error,
 g generation (raised by retry), n frames that are ready or claimed, ec claims so far (epochs come from it),
@@ -101,6 +106,18 @@ class Keys:
     def gate(self, name: str) -> str:
         """The runs at work; those that wait are under the same key with `:q` behind."""
         return f"{self.ns}:gate:{name}"
+
+    def held(self, limit: str) -> str:
+        return f"{self.ns}:held:{limit}"
+
+    def line(self, limit: str) -> str:
+        return f"{self.ns}:line:{limit}"
+
+    def called(self, worker: str) -> str:
+        return f"{self.ns}:called:{worker}"
+
+    def cached(self, digest: str) -> str:
+        return f"{self.ns}:cache:{digest}"
 
     def named(self, name: str) -> str:
         """One of the store-wide keys: ready, timers, open, runs, dead, workers, workerinfo, cancels, pulse, crowded."""

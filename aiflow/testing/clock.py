@@ -20,12 +20,14 @@ how busy the machine is."""
 class VirtualClock(StoreClock):
     """The time of one test, in ms since 1970. Moved by `move`, and by nothing else."""
 
+    virtual = True
+
     def __init__(self, start_ms: int) -> None:
         super().__init__()
         self._now_ms = start_ms
         self._order = itertools.count()
         self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._deadlines: dict[int, tuple[int, asyncio.Timeout]] = {}
+        self._deadlines: dict[int, tuple[int | None, asyncio.Timeout]] = {}
 
     def learn(self, redis_ms: int) -> None:
         """Nothing: the scripts have their time from here."""
@@ -54,12 +56,18 @@ class VirtualClock(StoreClock):
             finally:
                 del self._deadlines[number]
 
+    def restart(self, limit: asyncio.Timeout, seconds: float | None) -> None:
+        super().restart(limit, None if seconds is None else max(seconds, LEAST_REAL_S))
+        due = None if seconds is None else self._now_ms + round(seconds * 1000)
+        for number in [number for number, (_, one) in self._deadlines.items() if one is limit]:
+            self._deadlines[number] = (due, limit)
+
     @property
     def next_due(self) -> int | None:
         """The next moment that somebody in this process waits for."""
         while self._sleepers and self._sleepers[0][2].done():
             heapq.heappop(self._sleepers)
-        dues = [due for due, _ in self._deadlines.values()]
+        dues = [due for due, _ in self._deadlines.values() if due is not None]
         if self._sleepers:
             dues.append(self._sleepers[0][0])
         return min(dues, default=None)
@@ -82,7 +90,7 @@ class VirtualClock(StoreClock):
         """End what has reached its time limit."""
         now = asyncio.get_running_loop().time()
         for due, limit in list(self._deadlines.values()):
-            if due <= self._now_ms and not limit.expired():
+            if due is not None and due <= self._now_ms and not limit.expired():
                 limit.reschedule(now)
 
 

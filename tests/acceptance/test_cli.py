@@ -527,3 +527,22 @@ def test_an_event_reaches_a_run_that_waits(project: Project) -> None:
     done = project.json("resume", waiting["run_id"])
     assert (done["status"], done["outputs"]) == ("ok", {"amount": 30})
     assert "no JSON" in project("send", "order.paid", "-d", "{id: 7}", code=2).stderr
+
+
+def test_a_second_run_takes_what_the_first_was_answered(project: Project) -> None:
+    project.write(
+        "workflows/asks.yaml",
+        "steps:\n  - id: ask\n    llm: {text: 'Tell of the harbour, which was dredged in 1998.', model: fast}\n    cache: 1h\n",
+    )
+    words = ("run", "workflows/asks.yaml", "--profile", "offline")
+    first = project(*words)
+    assert "models" in first.stdout and "cache" not in first.stdout
+    second = project(*words)
+    assert "models" not in second.stdout and re.search(r"^cache +1 result reused", second.stdout, re.M)
+    assert "ask: ok, cached" in second.stderr
+    made, reused = (one["run_id"] for one in reversed(project.json("runs")))
+    step = project.json("show", reused)["steps"][0]
+    assert (step["cached"]["run"], step["usage"]["tokens_in"]) == (made, 0)
+    assert f"of run {made}, step ask" in project("show", reused, "ask").stdout
+    assert "cached" in project("show", reused).stdout
+    assert "cache" not in project(*words, "--fresh").stdout

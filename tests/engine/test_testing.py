@@ -159,6 +159,30 @@ def test_short_delays_and_rates_are_virtual_too(tmp_path: Path) -> None:
     assert wrong(played(tmp_path, flow, tests)) == []
 
 
+def test_places_of_a_limit_are_waited_for_in_virtual_time(tmp_path: Path) -> None:
+    flow = """\
+        steps:
+          - id: items
+            each: range(6)
+            throttle: two
+            timeout: 1h30m
+            http: "https://example.invalid/"
+          - id: kept
+            throttle: 1/h
+            cache: 30d
+            each: [1, 1]
+            timeout: 1m
+            http: "https://example.invalid/{{ item }}"
+        """
+    tests = """\
+        mock: {items: {takes: 1h, output: fine}, kept: fine}
+        tests: [{name: one, expect: {status: ok, took: 4h}}]
+        """
+    began = time.monotonic()
+    assert wrong(played(tmp_path, flow, tests, limits={"two": {"at_once": 2}})) == []
+    assert time.monotonic() - began < 20
+
+
 def test_a_wait_in_an_item_lets_the_others_go_on(tmp_path: Path) -> None:
     flow = """\
         steps:

@@ -8,7 +8,7 @@ from aiflow.store.runs import Lost
 from aiflow.store.scripts import scripts
 from tests.store.conftest import LEASE_MS, Bench
 
-INTAKE = {"start_run", "retry_run", "accept_event"}
+INTAKE = {"start_run", "retry_run", "accept_event", "cache_put"}
 
 
 def test_finished_work_is_taken_without_memory_and_new_work_is_not() -> None:

@@ -234,7 +234,7 @@ class WorkerProcess:
         facts = {
             "root": str(settings.root), "state_dir": str(settings.state_dir), "artifacts": settings.artifacts,
             "namespace": settings.namespace, "lease_ms": settings.lease_ms, "blob_limit": settings.blob_limit,
-            "redis_url": settings.redis_url,
+            "redis_url": settings.redis_url, "limits": dict(settings.limits),
         }  # fmt: skip
         self.log = settings.root / f"worker-{time.monotonic_ns()}.log"
         with self.log.open("wb") as log:

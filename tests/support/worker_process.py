@@ -1,6 +1,6 @@
 """A worker in a process of its own: `python -m tests.support.worker_process`, with its project in AIFLOW_TEST_PROJECT.
 
-The environment says: AIFLOW_TEST_PROJECT, a JSON map {root, state_dir, artifacts, namespace, lease_ms, blob_limit};
+The environment says: AIFLOW_TEST_PROJECT, a JSON map {root, state_dir, artifacts, namespace, lease_ms, blob_limit, limits};
 AIFLOW_CRASH, named crash points (see Host.crash_point). Prints "ready <worker id>" when it takes work; SIGTERM ends it,
 SIGUSR1 prints where its threads and tasks are.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from aiflow.cli._follow import limit_lines
 from aiflow.cli._result import Findings, failure_lines, natural, result_lines, run_json
 from aiflow.inspector import RunInfo
 
@@ -68,3 +69,16 @@ def test_json_has_times_as_text_and_null_where_there_is_none() -> None:
 
 def test_paths_sort_as_people_count() -> None:
     assert sorted(["a[10]", "a[2]", "a[2].b[11]", "a[2].b[9]"], key=natural) == ["a[2]", "a[2].b[9]", "a[2].b[11]", "a[10]"]
+
+
+def test_reused_results_are_counted(tmp_path: Path) -> None:
+    run = _run("ok", outputs={"n": 1})
+    assert "cache   2 results reused (--fresh takes none)" in result_lines(run, Findings(cached=2), tmp_path, "R")
+    assert "cache   at least 1 result reused (--fresh takes none)" in result_lines(run, Findings(cached=1, partial=True), tmp_path, "R")
+
+
+def test_who_waits_for_which_limit() -> None:
+    assert limit_lines([("docs[3].ask", "openai"), ("docs[4].ask", "openai"), ("x", "few")]) == [
+        "docs[3].ask and 1 more: waiting for limit openai",
+        "x: waiting for limit few",
+    ]

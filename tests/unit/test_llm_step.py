@@ -98,6 +98,7 @@ async def kept() -> AsyncIterator[Bench]:
         there = {"api_base": server.url, "api_key": "sk-1234567890"}
         models = {
             "fast": ModelSpec("openai/gpt-4o-mini", there),
+            "quick": ModelSpec("openai/gpt-4o-mini", {**there, "api_key": "sk-another"}, {"input": 3.0}),
             "unpriced": ModelSpec("openai/llama3.2", there),
             "vectors": ModelSpec("openai/text-embedding-3-small", there),
             "gone": ModelSpec("openai/text-embedding-3-large", {"api_base": "http://127.0.0.1:9/v1", "api_key": "k"}),
@@ -140,6 +141,8 @@ async def test_the_digest_is_of_the_final_request(bench: Bench) -> None:
     assert first == await digest({"text": "Where?"}, path="elsewhere[3]", attempt=2)
     assert first != await digest({"text": "Where is it?"})
     assert first != await digest({"text": "Where?", "temperature": 1})
+    assert first == await digest({"text": "Where?", "model": "quick"}), "the model counts, not the alias"
+    assert first != await digest({"text": "Where?", "model": "unpriced"})
 
 
 @real

@@ -130,7 +130,7 @@ def test_faults_in_the_environment_name_the_variable_or_value(tmp_path: Path, na
         ("limits:\n  a: {rat: 1/s}\n", "aiflow.yaml:2:7: unknown key `rat` [unknown-key]\n    did you mean `rate`?"),
         ("limits:\n  a: {rate: 500}\n", "aiflow.yaml:2:13: `500` is not a rate [rate]"),
         ("limits:\n  a: {rate: 5/month}\n", "aiflow.yaml:2:13: `5/month` is not a rate [rate]"),
-        ("limits:\n  a: {at_once: 5}\n", "aiflow.yaml:2:7: `at_once` is not available in this version yet [not-yet]"),
+        ("limits:\n  a: {at_once: 0}\n", "aiflow.yaml:2:16: `at_once` must be a whole number of at least 1 [value]"),
         ("lease: 10\n", "aiflow.yaml:1:8: `10` has no unit"),
         ("lease: 10ms\n", "aiflow.yaml:1:8: `lease` must be at least 1000 ms"),
         ("durability: yes\n", "aiflow.yaml:1:13: `durability` must be one of `standard`, `always`"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aiflow.language.check import (
+    cache,
     calls,
     dead_code,
     emails,
@@ -24,7 +25,7 @@ from aiflow.language.check._inspection import Inspection
 
 FAMILIES = (
     shape, ids, emails, files, calls, time, expressions, references, triggers, types, switches, skipped, dead_code, python,
-    safety, models,
+    safety, models, cache,
 )  # fmt: skip
 """In this order: what a family refuses, later ones leave alone."""
 

@@ -12,7 +12,7 @@ from aiflow.language.check._inspection import Inspection
 from aiflow.language.check._words import nearest
 from aiflow.language.config import long_form
 from aiflow.language.tree import Node, Path
-from aiflow.language.vocabulary import RATE_PATTERN
+from aiflow.language.vocabulary import RATE_PATTERN, RETRIED_KINDS
 
 _UNITS = {
     "ms": "ms", "milli": "ms", "s": "s", "sec": "s", "second": "s", "m": "m", "min": "m", "minute": "m", "h": "h", "hr": "h",
@@ -50,7 +50,7 @@ def check(look: Inspection) -> None:
     if isinstance(defaults, dict):
         _fixed(look, ("defaults", "timeout"), defaults.get("timeout"))
         _retry(look, ("defaults", "retry"), defaults.get("retry"))
-        for kind in ("llm", "embed", "http", "email", "shell"):
+        for kind in RETRIED_KINDS:
             options = defaults.get(kind)
             _fixed(look, ("defaults", kind, "cache"), options.get("cache") if isinstance(options, dict) else None)
     _throttle(look, ("throttle",), look.data.get("throttle"))

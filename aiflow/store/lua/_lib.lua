@@ -201,3 +201,34 @@ local function item_left(run, rid, path, failed, at)
     if lane then wake(run, rid, epath .. '#' .. lane, at) end
   end
 end
+
+-- Give the free places of a limit to those that have waited longest, and ring at their workers. A token begins with its
+-- worker's id and a bar. Returns those that are not rung at, since they hear of it otherwise: the token or the worker `own`.
+local function call_next(limit, most, own)
+  local held, line, heard = P .. ':held:' .. limit, P .. ':line:' .. limit, {}
+  local free = most - redis.call('HLEN', held)
+  while free > 0 do
+    local token = redis.call('ZPOPMIN', line)[1]
+    if not token then break end
+    redis.call('HSET', held, token, most)
+    local worker = string.match(token, '^[^|]+')
+    if token == own or worker == own then heard[#heard + 1] = token
+    else redis.call('RPUSH', P .. ':called:' .. worker, token) end
+    free = free - 1
+  end
+  return heard
+end
+
+-- A worker is gone: everything that it held or waited for at limits goes to others.
+local function vacate(worker)
+  local places, freed = P .. ':places:' .. worker, {}
+  local taken = redis.call('HGETALL', places)
+  for i = 1, #taken, 2 do
+    local token, limit = taken[i], taken[i + 1]
+    redis.call('ZREM', P .. ':line:' .. limit, token)
+    freed[limit] = redis.call('HGET', P .. ':held:' .. limit, token) or freed[limit]
+    redis.call('HDEL', P .. ':held:' .. limit, token)
+  end
+  for limit, most in pairs(freed) do call_next(limit, tonumber(most), '') end
+  redis.call('UNLINK', places, P .. ':called:' .. worker)
+end

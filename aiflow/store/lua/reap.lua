@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- reap: make the frames of workers ready again whose lease has ended, or that are known to be dead.
+-- reap: make the frames of workers ready again whose lease has ended, or that are known to be dead; free their places at limits.
 -- After a gap between two beats (Redis was away, all workers were away) nobody's lease ends for one lease time.
 -- KEYS ns          ARGV batch, lease ms, worker known to be dead ('' for none), graceful (1: it left by itself, no death is counted)
 -- Returns {frames, now, workers}
@@ -19,6 +19,7 @@ local moved, batch = 0, tonumber(ARGV[1])
 for _, worker in ipairs(gone) do
   local set = P .. ':worker:' .. worker
   redis.call('ZREM', P .. ':workers', worker)
+  vacate(worker)
   local names = redis.call('SRANDMEMBER', set, batch)
   for _, name in ipairs(names) do
     redis.call('SREM', set, name)
