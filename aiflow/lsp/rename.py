@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import re
-from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Literal
 
+from aiflow.language.edits import Edit
+from aiflow.language.rename import rename
 from aiflow.lsp.place import Place
 
 What = Literal["step", "input", "item"]
-_MODULE = "aiflow.language.rename"
 
 
-def can_rename() -> bool:
-    """Whether this version knows how."""
-    return find_spec(_MODULE) is not None
-
-
-def renamed(place: Place, text: str, new: str) -> list[Any]:
+def renamed(place: Place, text: str, new: str) -> list[Edit]:
     """The edits (`start`, `end`, `text`) that give what is at the cursor another name; none when it has no name.
 
     Raises: AiflowError: it cannot be done, and why.
@@ -26,8 +20,7 @@ def renamed(place: Place, text: str, new: str) -> list[Any]:
     named = name_at(place)
     if named is None:
         return []
-    edits: list[Any] = importlib.import_module(_MODULE).rename(text, *named, new, place.look.file)[0]
-    return edits
+    return rename(text, *named, new, place.look.file)[0]
 
 
 def name_at(place: Place) -> tuple[What, str] | None:

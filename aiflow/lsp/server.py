@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from aiflow.errors import AiflowError
 from aiflow.lsp.files import OpenFile, Positions, path_of
-from aiflow.lsp.rename import can_rename
 from aiflow.lsp.wire import FAILED, NO_METHOD, Wire
 
 if TYPE_CHECKING:
@@ -225,15 +224,13 @@ class Server:
 
 def capabilities() -> dict[str, Any]:
     """What this server can do."""
-    can: dict[str, Any] = {
+    return {
         "textDocumentSync": {"openClose": True, "change": FULL_TEXT, "save": {}},
         "hoverProvider": True,
         "definitionProvider": True,
         "completionProvider": {"triggerCharacters": [".", "|"]},
+        "renameProvider": {"prepareProvider": True},
     }
-    if can_rename():
-        can["renameProvider"] = {"prepareProvider": True}
-    return can
 
 
 def _read(path: Path) -> str:

@@ -347,7 +347,6 @@ def rename(server: LanguageClient, file: Path, word: str, new: str) -> str:
     ],
 )
 def test_rename(word: str, old: str, new: str, server: LanguageClient, file: Path) -> None:
-    pytest.importorskip("aiflow.language.rename")
     written = rename(server, file, word, new)
     declared = {"moods": "steps.moods", "folder": "inputs.folder", "letter": "{ letter."}[old]
     assert declared not in written and declared.replace(old, new) in written
@@ -356,7 +355,6 @@ def test_rename(word: str, old: str, new: str, server: LanguageClient, file: Pat
 
 
 def test_a_name_that_is_taken_is_refused(server: LanguageClient, file: Path) -> None:
-    pytest.importorskip("aiflow.language.rename")
     server.open(file, WORKFLOW)
     with pytest.raises(LanguageServerError, match="`found` is already taken"):
         server.at("rename", file, *at("id: mo§ods"), newName="found")
