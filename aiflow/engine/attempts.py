@@ -308,9 +308,10 @@ class Attempts(Writing, abc.ABC):
             self.stopped_at = self.cursor(fresh=True)
 
     def _failed_cursor(self) -> str:
-        at, self.stopped_at = self.stopped_at, None
+        at = self.stopped_at or self.cursor(fresh=True)
+        self.stopped_at = None
         self.stack.clear()
-        return (at or self.cursor()).decode()
+        return at.decode()
 
     def retry_delay(self, cs: CompiledStep, path: str, error: StepError, described: dict[str, Any], attempt: int) -> int | None:
         """Milliseconds until the next attempt, or None when there is none."""

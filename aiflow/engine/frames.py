@@ -69,11 +69,14 @@ class Frame(Attempts):
         timeout_ms = self.plan.workflow.timeout_ms
         if timeout_ms is None:
             return await self.run_list(self.plan.steps, at)
-        self.deadlines.append(self.run.created_ms + timeout_ms)
+        self.deadlines.append(self.run.timed_ms + timeout_ms)
         try:
             left_ms = self.deadlines[-1] - self.clock()
-            if left_ms <= 0 and (fan := self.open_fan_in(self.plan.steps, "", at or [])):
-                await self.store.stop_fan(self.run.rid, self.fence, self.epoch, fan)
+            if left_ms <= 0 and at:
+                self.stack[:] = at  # a retry of the run goes on there
+                self._note_cursor()
+                if fan := self.open_fan_in(self.plan.steps, "", at):
+                    await self.store.stop_fan(self.run.rid, self.fence, self.epoch, fan)
             return (await self._bounded(left_ms, timeout_ms, self._listed(at))).output
         finally:
             self.deadlines.pop()

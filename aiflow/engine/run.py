@@ -32,6 +32,7 @@ class RunContext:
         self.rid = claim.rid
         self.generation = claim.generation
         self.created_ms = claim.created_ms
+        self.timed_ms = claim.timed_ms
         self.unwritten = 0.0  # dollars that model calls of this process cost since the last checkpoint of their frame
         self.inputs: dict[str, Value] = decode(claim.inputs)
         self.env: dict[str, str] = decode(claim.environment) if claim.environment else {}
@@ -53,7 +54,7 @@ class RunContext:
             "id": claim.rid,
             "url": self.meta.get("url", ""),
             "dir": str(self.run_dir),
-            "started_at": rfc3339(claim.created_ms),
+            "started_at": rfc3339(claim.begun_ms),
             "status": "running",
             "event": self.meta.get("event"),
             "workflow": plan.workflow.name,

@@ -150,9 +150,9 @@ class Writing:
         self.usage = usage if self.usage is None else self.usage + usage
 
     def cursor(self, fresh: bool = False) -> bytes:
-        """The position, as stored. `fresh`: the innermost step as if it had not begun."""
+        """The position, as stored. `fresh`: the innermost step as if it had not begun, unless it waits for a fan-out."""
         stack: list[Entry] = self.stack
-        if fresh and stack and stack[-1][1] != "each":
+        if fresh and stack and stack[-1][1] != "each" and not (stack[-1][1] == "do" and stack[-1][2].get("f")):
             stack = [*stack[:-1], again(stack[-1])]
         position: dict[str, Any] = {"l": self.list_name, "s": stack}
         if self.extra:

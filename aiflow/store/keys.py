@@ -41,7 +41,8 @@ g generation (raised by retry), n frames that are ready or claimed, ec claims so
 cost tin tout calls (usage), meta (JSON), E0 environment.
 Of a run with ties, besides: L it has some, pr the frame that called it (`R|path`), G its gate, gl the limit that it brought,
 fin it has a `finally`, cl that runs because it was cancelled, ca its `cancel_on` is armed,
-T `throttle` (interval in us, burst, name), ta when it was let in, rt how long it is kept (ms).
+T `throttle` (interval in us, burst, name), ta when it was let in, ra when it was let in again after a retry, rt how long it is
+kept (ms).
 Fields of a frame: e epoch, q sequence of its last checkpoint, c cursor, t time of it, w worker, d deaths of workers in it,
 W indexes of events that it waits at, z it waits to work alone (after two deaths), m start mark of a step that is not repeatable,
 A actor, k the run that it called and waits for.

@@ -48,6 +48,8 @@ class Claim:
     version: str
     inputs: bytes
     created_ms: int
+    begun_ms: int  # let in by its gate
+    timed_ms: int  # since when its `timeout` counts
     generation: int
     cost: float
     meta: bytes
@@ -201,8 +203,8 @@ class RunStore:
         return Claim(
             rid=rid, path=path, epoch=int(reply[2]), cursor=reply[3], now_ms=int(reply[4]), deaths=int(reply[5]),
             mark=reply[6].decode(), workflow=reply[7].decode(), version=reply[8].decode(), inputs=reply[9],
-            created_ms=int(reply[10]), generation=int(reply[11]), cost=float(reply[12]), meta=reply[13],
-            environment=reply[14], sequence=int(reply[15]),
+            created_ms=int(reply[16]), begun_ms=int(reply[10]), timed_ms=int(reply[17]), generation=int(reply[11]),
+            cost=float(reply[12]), meta=reply[13], environment=reply[14], sequence=int(reply[15]),
         )  # fmt: skip
 
     async def checkpoint(self, move: Move, mark: str = "") -> int:

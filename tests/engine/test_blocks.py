@@ -453,3 +453,36 @@ async def test_a_retry_of_the_run_goes_on_in_the_pass_that_failed(run: Run, work
 async def test_a_loop_that_only_computes_holds_nobody_up(run: Run, project: Project) -> None:
     info = await run("steps:\n  - id: n\n    until: index == 4999\n    max: 5000\n    set: {i: '{{ index }}'}\n")
     assert (info.status, info.outputs) == ("ok", {"i": 4999}), info.error
+
+
+async def test_a_run_that_ran_out_of_time_has_its_time_again_after_a_retry(run: Run, working: App, project: Project) -> None:
+    info = await run(
+        """
+        timeout: 600ms
+        steps:
+          - python: work:echo
+          - python: work:gate
+            with: {name: open}
+        """
+    )
+    assert (info.status, info.error and info.error["type"]) == ("failed", "timeout")
+    project.touch("open")
+    await working.client.retry(info.run_id)
+    info = await ended(working, info.run_id)
+    assert info.status == "ok", info.error
+    assert project.counts()["python@1"] == 1
+
+
+@pytest.mark.parametrize(
+    "wait", ["{wait: 1h}", "{each: [1, 2], do: [{wait: 1h}]}", "{parallel: {a: [{wait: 1h}], b: [{set: {x: 1}}]}}", "{wait_for: tick}"]
+)
+async def test_a_run_whose_time_ends_while_it_waits_goes_on_there_after_a_retry(
+    run: Run, working: App, project: Project, wait: str
+) -> None:
+    info = await run(f"timeout: 400ms\nsteps:\n  - python: work:echo\n  - {wait}\nfinally:\n  - set: {{x: 1}}\n")
+    assert (info.status, info.error and info.error["type"]) == ("failed", "timeout")
+    await project.assert_at_rest(info.run_id)
+    await working.client.retry(info.run_id)
+    info = await ended(working, info.run_id)
+    assert (info.status, info.error and info.error["type"]) == ("failed", "timeout")
+    assert project.counts() == {"python@1": 1}

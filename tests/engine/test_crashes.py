@@ -87,7 +87,7 @@ BLOCKS = """
           slow: [{wait: 1h}, {python: work:echo}]
       - id: last
         python: work:echo
-        with: {value: "{{ steps.rounds.output + steps.race.output.quick }}"}
+        with: {value: "{{ steps.rounds.output + steps.race.output.quick | default(0) }}"}
     """
 
 POINTS = {  # point: at which of its times the worker dies

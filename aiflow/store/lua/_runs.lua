@@ -31,6 +31,7 @@ function runs()
   local function admit(run, rid, at, waited)
     local due = turn(run)
     if due > 0 or waited then redis.call('HSETNX', run, 'ta', text(due > 0 and due or at)) end
+    if redis.call('HEXISTS', run, 'ra') == 1 then redis.call('HSET', run, 'ra', text(due > 0 and due or at)) end
     if due == 0 then wake(run, rid, '', at)
     else redis.call('ZADD', P .. ':timers', text(due), rid .. '|') end
   end
@@ -130,6 +131,7 @@ function runs()
     end
     redis.call('HSET', run, 'st', 'queued', 'n', 0, 'd', 0, 'q', 0, 'm', '')
     redis.call('HINCRBY', run, 'g', 1)
+    redis.call('HSET', run, 'ra', at)
     redis.call('HDEL', run, 't2', 'out', 'err', 'cl', 'ca')
     for _, key in ipairs({ run .. ':keys', run, run .. ':res', run .. ':log' }) do redis.call('PERSIST', key) end
     redis.call('ZADD', P .. ':open', redis.call('HGET', run, 't0'), rid)

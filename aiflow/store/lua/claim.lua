@@ -2,14 +2,14 @@
 -- claim: take a frame out of `ready`. The only door for first run, retry, recovery and hand-over.
 -- KEYS ns, run, frame
 -- ARGV rid, path, worker, operation (the same again when the reply was lost)
--- Returns {"ok", now, epoch, cursor, t, deaths, mark, workflow, version, inputs, begun (created, or let in by its gate), generation, cost, meta, environment, sequence} | {"gone"} | {"busy"} | {"unknown"} (the worker's lease was ended)
+-- Returns {"ok", now, epoch, cursor, t, deaths, mark, workflow, version, inputs, begun (created, or let in by its gate), generation, cost, meta, environment, sequence, created, since when its `timeout` counts (begun, or let in again after a retry)} | {"gone"} | {"busy"} | {"unknown"} (the worker's lease was ended)
 local run, frame, rid, path, worker = KEYS[2], KEYS[3], ARGV[1], ARGV[2], ARGV[3]
 local name = rid .. '|' .. path
 if not redis.call('ZSCORE', P .. ':workers', worker) then return { 'unknown' } end
 local owner = redis.call('HMGET', frame, 'w', 'o', 'e')
 local mine = owner[1] == worker and owner[2] == ARGV[4]
 if not mine and not redis.call('ZSCORE', P .. ':ready', name) then return { 'busy' } end
-local r = redis.call('HMGET', run, 'st', 'wf', 'v', 'in', 't0', 'g', 'cost', 'meta', 'E0', 'ta')
+local r = redis.call('HMGET', run, 'st', 'wf', 'v', 'in', 't0', 'g', 'cost', 'meta', 'E0', 'ta', 'ra')
 local gone = not is_open(r[1])
 if not gone and path ~= '' then
   local epath = string.match(path, '^(.*)%[%d+%]$') or string.match(path, '^(.*)#%d+$')
@@ -32,4 +32,4 @@ if r[1] == 'queued' then redis.call('HSET', run, 'st', 'running', 't1', at)
 elseif r[1] == 'waiting' then redis.call('HSET', run, 'st', 'running') end
 local f = redis.call('HMGET', frame, 'c', 't', 'd', 'm', 'q', 'W')
 if f[6] then not_waiting(frame, name, f[6]) end
-return { 'ok', at, epoch, f[1] or '', f[2] or begun, f[3] or '0', f[4] or '', r[2], r[3], r[4], begun, r[6] or '0', r[7] or '0', r[8] or '', r[9] or '', f[5] or '0' }
+return { 'ok', at, epoch, f[1] or '', f[2] or begun, f[3] or '0', f[4] or '', r[2], r[3], r[4], begun, r[6] or '0', r[7] or '0', r[8] or '', r[9] or '', f[5] or '0', r[5], r[11] or begun }
