@@ -51,6 +51,8 @@ def test_a_skipped_run_is_no_failure(project: Project) -> None:
     result = project.json("run", "workflows/one.yaml")
     assert (result["status"], result["error"], result["outputs"]) == ("skipped", None, None)
     assert [run["status"] for run in project.json("runs")] == ["skipped", "skipped", "running"]
+    (project.root / "go").touch()
+    assert project.started[0].wait(30) == 0
 
 
 def test_a_run_that_its_gate_fails_can_be_retried(project: Project) -> None:
