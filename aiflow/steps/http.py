@@ -39,7 +39,9 @@ async def run(ctx: Context, config: Mapping[str, Value]) -> Outcome:
         longest_s = ctx.timeout_ms / 1000
 
     async def identity() -> Value:
-        return await in_thread(_request.identity, ctx, config, request)
+        if not request.form and request.upload is None:
+            return _request.identity(ctx, config, request)
+        return await in_thread(_request.identity, ctx, config, request)  # reads the files
 
     async def call() -> Done:
         session = await ctx.services.http()

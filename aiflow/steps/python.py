@@ -14,7 +14,7 @@ from aiflow.steps._kind import Context, Done, Outcome, StepKind
 from aiflow.steps._paths import contents
 from aiflow.steps._results import NoJson, json_value
 from aiflow.steps._threads import in_thread
-from aiflow.values import Value
+from aiflow.values import Value, files_in
 
 
 class RunInfo:
@@ -68,7 +68,9 @@ async def run(ctx: Context, config: Mapping[str, Value]) -> Outcome:
     known = function
 
     async def identity() -> Value:
-        return await in_thread(_identity, ctx, name, known)
+        if next(files_in(ctx.data), None) is None:
+            return _identity(ctx, name, known)
+        return await in_thread(_identity, ctx, name, known)  # reads them
 
     async def call() -> Done:
         result = await (_call_async(ctx, known) if known.is_async else _call_in_thread(ctx, known))

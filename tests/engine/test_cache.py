@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -504,6 +505,26 @@ async def test_the_timeout_of_who_waits_holds(run: Run, project: Project, workin
     assert (info.status, info.error and info.error["type"]) == ("failed", "timeout")
     project.touch("go")
     assert (await ended(working, first)).status == "ok"
+
+
+async def test_a_step_that_asks_for_neither_costs_no_trip(run: Run, working: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: Counter[str] = Counter()
+    call = working.commit.call
+
+    def counting(name: str, *args: Any, **options: Any) -> Any:
+        called[name] += 1
+        return call(name, *args, **options)
+
+    monkeypatch.setattr(working.commit, "call", counting)
+    text = CALL.replace("    cache: CACHE\n", "")
+    await run(text)
+    plain = Counter({name: called[name] for name in called if name not in ("fire_timers", "reap", "rewake")})
+    assert not plain.keys() & {"cache_get", "cache_put", "take_place", "leave_place", "throttle"}
+    assert plain["checkpoint"] <= 1
+    called.clear()
+    await run(CALL.replace("CACHE", "1h"))
+    await run(CALL.replace("CACHE", "1h"))
+    assert (called["cache_get"], called["cache_put"]) == (2, 1)
 
 
 # -- turns, deaths, trouble ------------------------------------------------------------------------------------
