@@ -171,7 +171,7 @@ KIND = StepKind(
                 "a parameter `ctx` receives the step's context. It returns JSON values or files.",
                 "type": "string",
                 "pattern": r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$",
-                "examples": ["textwrap:shorten"],
+                "examples": ["tools:clean_up"],
             }
         },
         "required": ["function"],

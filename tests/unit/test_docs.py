@@ -84,6 +84,7 @@ def examples() -> list[tuple[str, str]]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     shutil.copytree(CASES / "project", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "tools.py").write_text("def clean_up(): ...\n")
     return tmp_path
 
 
