@@ -188,10 +188,12 @@ class Model:
         self.bench = bench
         self.gates: dict[str, str] = {}  # run -> gate
         self.vanished = False
+        self.started = 0  # a run that vanished does not lend its id to another
 
     async def act(self, deed: str, gate: str, overflow: str, number: int) -> None:
         if deed == "start":
-            rid = f"{gate}{len(self.gates)}"
+            self.started += 1
+            rid = f"{gate}{self.started}"
             self.gates[rid] = gate
             await self.bench.start(rid, Gate(gate, LIMITS[gate], overflow))
         elif deed == "mend":
