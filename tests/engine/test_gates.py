@@ -108,15 +108,15 @@ async def test_what_a_queued_run_waits_for(project: Project, working: App) -> No
 
 
 async def test_starts_are_throttled(project: Project, working: App) -> None:
-    flow = project.load("throttle: 10/s\nsteps:\n  - python: work:echo\n")
-    rids = [await working.client.start(flow, {}) for _ in range(14)]
+    flow = project.load("throttle: 2/s\nsteps:\n  - python: work:echo\n")
+    rids = [await working.client.start(flow, {}) for _ in range(5)]
     late = await info_of(working, rids[-1])
     assert late.status == "queued"
     assert str(await working.inspector.waits_for(late)).startswith("its turn at 20")
     assert (await audit(working.reader, working.keys)).lost == []
     infos = [await ended(working, rid) for rid in rids]
     begun = [(info.started_ms or 0) - infos[0].created_ms for info in infos]
-    assert begun == sorted(begun) and 400 <= begun[-1] < 2000  # 10 at once, then one each 100 ms
+    assert begun == sorted(begun) and begun[-1] >= 1400  # two at once, then one each 500 ms
     await project.assert_at_rest(*rids)
 
 
