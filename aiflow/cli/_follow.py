@@ -161,8 +161,8 @@ def waiting_for(happenings: Happenings, now_ms: int) -> list[str]:
         left = max(0, entry["at"] + entry["retry_in_ms"] - now_ms)
         error = entry["error"]
         reasons.append(
-            f"{entry['path']}: {error['type']}: {one_line(error['message'], 90)};"
-            f" attempt {entry['attempt'] + 1} in {span(max(1000, left))}"
+            f"{entry['path']}: attempt {entry['attempt'] + 1} in {span(max(1000, left))},"
+            f" after {error['type']}: {one_line(error['message'], 200)}"
         )
     reasons += limit_lines(happenings.places)
     if not reasons and happenings.waits_for is not None:
