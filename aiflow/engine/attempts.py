@@ -239,7 +239,7 @@ class Attempts(Writing, abc.ABC):
         if isinstance(outcome, Listen):
             return await Listening(self, path).step(cs, outcome.names, attempt, entry, held, scope)
         if isinstance(outcome, Send):
-            event, _ = await self.host.events.accept(outcome.id, outcome.name, outcome.data)
+            event, _ = await self.host.events.accept(outcome.id, outcome.name, outcome.data, patient=True)
             return Done(event.view())
         if isinstance(outcome, Call):
             return await Calls(self).start(cs, path, attempt, entry, outcome)

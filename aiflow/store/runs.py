@@ -189,9 +189,10 @@ class RunStore:
     async def start(self, new: NewRun) -> None:
         """Make a run. The same run id again changes nothing."""
         keys = (self.keys.ns, self.keys.run(new.rid), self.keys.plan(new.version))
-        reply = await self.commit.call("start_run", keys, (new.rid, b"", *new.args()), patient=False)
+        what = f"run {new.rid}"
+        reply = await self.commit.take_in("start_run", keys, (new.rid, b"", *new.args()), what)
         if reply[0] == b"noplan":
-            await self.commit.call("start_run", keys, (new.rid, new.plan, *new.args()), patient=False)
+            await self.commit.take_in("start_run", keys, (new.rid, new.plan, *new.args()), what)
 
     async def claim(self, rid: str, path: str, worker: str, operation: str) -> Claim | str:
         """Take a frame out of `ready`; or a word why not: busy, gone, unknown."""

@@ -150,6 +150,20 @@ async def test_what_only_takes_work_in_is_not_kept_waiting(commit: Commit, store
     assert time.monotonic() - began < 1
 
 
+async def test_work_is_taken_in_once_although_the_reply_was_lost(
+    commit: Commit, store_settings: Settings, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ns = store_settings.namespace
+    keys, args = (ns, f"{ns}:ev:a"), ("a", "tick", "{}", "", 60_000, 0)
+    proxy.lose = 1
+    assert (await commit.take_in("accept_event", keys, args, "event a"))[0] == b"seen"
+    assert proxy.cuts == 1 and proxy.calls == 2
+    monkeypatch.setattr(commit_module, "SURE_S", 0.2)
+    proxy.swallow, proxy.lose = 4, 3
+    with pytest.raises(StoreError, match="whether it took event b is not known"):
+        await commit.take_in("accept_event", (ns, f"{ns}:ev:b"), ("b", "tick", "{}", "", 60_000, 0), "event b")
+
+
 async def test_a_refusal_reaches_its_caller_only(commit: Commit, store_settings: Settings) -> None:
     ns = store_settings.namespace
     bad = commit.call("throttle", (ns, f"{ns}:limit:x"), ("no number", 1))
