@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -327,7 +328,9 @@ class RunStore:
         """Append lines to the journal; the oldest go when there are too many. Raises Lost."""
         keys = (self.keys.ns, self.keys.run(rid), fence, self.keys.log(rid))
         for first in range(0, len(lines), PART):
-            reply = await self.commit.call("log", keys, (epoch, LOG_LINES, *lines[first : first + PART]))
+            part = tuple(lines[first : first + PART])
+            again: tuple[Arg, ...] = (epoch, LOG_LINES, 1, *part)
+            reply = await self.commit.call("log", keys, (epoch, LOG_LINES, 0, *part), resend=partial(tuple, again))
             if reply == b"fenced":
                 raise Lost("fenced")
 

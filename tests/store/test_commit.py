@@ -14,12 +14,15 @@ from pathlib import Path
 import pytest
 
 from aiflow.app import App
+from aiflow.clock import StoreClock
 from aiflow.errors import StoreError
 from aiflow.settings import Settings
 from aiflow.store import commit as commit_module
 from aiflow.store.commit import Commit
 from aiflow.store.connect import connect
 from aiflow.store.embedded import socket_path
+from aiflow.store.keys import Keys
+from aiflow.store.runs import RunStore
 from tests.support.project import Project, ended
 from tests.support.proxy import Proxy
 
@@ -162,6 +165,18 @@ async def test_work_is_taken_in_once_although_the_reply_was_lost(
     proxy.swallow, proxy.lose = 4, 3
     with pytest.raises(StoreError, match="whether it took event b is not known"):
         await commit.take_in("accept_event", (ns, f"{ns}:ev:b"), ("b", "tick", "{}", "", 60_000, 0), "event b")
+
+
+@pytest.mark.parametrize("fault", ["lose", "refuse"])
+async def test_a_line_of_the_journal_stands_there_once(commit: Commit, store_settings: Settings, proxy: Proxy, fault: str) -> None:
+    keys = Keys(store_settings.namespace)
+    async with connect(store_settings) as reader:
+        store = RunStore(commit, reader, keys, StoreClock())
+        await reader.hset(keys.run("a"), mapping={"st": "running", "e": 1})
+        await store.log("a", keys.run("a"), 1, [b"1", b"2"])
+        setattr(proxy, fault, 2)
+        await store.log("a", keys.run("a"), 1, [b"2", b"3"])
+        assert proxy.cuts == 1 and await reader.lrange(keys.log("a"), 0, -1) == [b"1", b"2", b"2", b"3"]
 
 
 async def test_a_refusal_reaches_its_caller_only(commit: Commit, store_settings: Settings) -> None:
