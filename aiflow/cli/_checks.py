@@ -115,6 +115,11 @@ def _models(settings: Settings) -> Iterator[Check]:
 
 
 def _disk(settings: Settings) -> Check:
+    place = settings.root / settings.state_dir
+    while not place.exists():
+        place = place.parent
+    if not os.access(place, os.W_OK):
+        return Check("disk", "fault", f"{place} cannot be written", "mend its permissions, or choose AIFLOW_STATE_DIR=/some/where")
     free = shutil.disk_usage(settings.root).free
     if free < LOW_DISK:
         remedy = "free some space: the store stops when the disk is full"
