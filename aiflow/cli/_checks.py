@@ -119,7 +119,8 @@ def _disk(settings: Settings) -> Check:
     while not place.exists():
         place = place.parent
     if not os.access(place, os.W_OK):
-        return Check("disk", "fault", f"{place} cannot be written", "mend its permissions, or choose AIFLOW_STATE_DIR=/some/where")
+        remedy = "mend its permissions, or choose another folder: AIFLOW_STATE_DIR=/some/where"
+        return Check("disk", "fault", f"{place} cannot be written", remedy)
     free = shutil.disk_usage(settings.root).free
     if free < LOW_DISK:
         remedy = "free some space: the store stops when the disk is full"
