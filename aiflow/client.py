@@ -50,7 +50,8 @@ class Client:
             max_cost: dollars; the run fails rather than spend more, besides the workflow's own `budget`.
             meta: facts for the record, e.g. {"offline": true}.
         A run that its `concurrency` turns away has ended when this returns: `skipped` or `failed`.
-        Raises: StoreError: the store does not take the run; nothing was left behind.  InputError: no `concurrency.key`.
+        Raises: StoreError: the store does not take the run, and nothing was left behind (or the error says that nobody knows).
+                InputError: no `concurrency.key`.
                 ConfigError: an input is secret, and there is no key to seal it with.
         """
         if self._encoded is None or self._encoded[0] is not workflow:

@@ -80,9 +80,9 @@ class Worker:
         for actor in plan.actors.values():
             self._broker.declare_block(actor)
 
-    async def stop(self, grace_s: float) -> None:
-        """Running steps get `grace_s`; everything else is handed on at once."""
-        await self.host.stop(grace_s)
+    async def stop(self, grace_s: float, cut: asyncio.Event | None = None) -> None:
+        """Running steps get `grace_s`, or until `cut` is set (see `Host.stop`); everything else is handed on at once."""
+        await self.host.stop(grace_s, cut)
         await asyncio.to_thread(self._stop_threads)
         await cancelled(self._tasks)
         await asyncio.to_thread(self._lease.give_back)

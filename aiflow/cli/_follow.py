@@ -22,7 +22,7 @@ ASK_S = 0.05  # how often the status is asked for: an end is seen at once
 SHOW_S = 0.25  # how often the view is fed; a refresh of 30 rows costs 10 ms
 GRACE_S = 5.0  # what running steps get after Ctrl-C
 AWAY_S = 0.5  # how often a store that does not answer is asked again
-AFTER_S = 1.0  # what frames of other runs get when ours has ended
+AFTER_S = 2.0  # what steps of other runs get when ours has ended
 MOST_RETRIES = 200  # retries remembered for the view
 
 
@@ -161,8 +161,8 @@ def waiting_for(happenings: Happenings, now_ms: int) -> list[str]:
         left = max(0, entry["at"] + entry["retry_in_ms"] - now_ms)
         error = entry["error"]
         reasons.append(
-            f"{entry['path']}: {error['type']}: {one_line(error['message'], 90)};"
-            f" attempt {entry['attempt'] + 1} in {span(max(1000, left))}"
+            f"{entry['path']}: attempt {entry['attempt'] + 1} in {span(max(1000, left))},"
+            f" after {error['type']}: {one_line(error['message'], 200)}"
         )
     reasons += limit_lines(happenings.places)
     if not reasons and happenings.waits_for is not None:

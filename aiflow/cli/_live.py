@@ -17,15 +17,18 @@ from aiflow.cli._text import MARKS, count, money, one_line, span
 if TYPE_CHECKING:
     from aiflow.inspector import Progress, RunProgress
 
-BAR = 24  # columns
+BAR = 24  # columns, fewer on a narrow terminal
+GAP = 2  # columns behind each column
 SPARE = 6  # lines of the terminal that the tree leaves free
+SHORTEST = 12  # columns that a name gets, however narrow the terminal is
 
 
 class LiveView:
     """One picture on stderr, drawn anew at most five times a second."""
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, no_color=True if os.environ.get("NO_COLOR") else None)
+    def __init__(self, console: Console | None = None) -> None:
+        no_color = True if os.environ.get("NO_COLOR") else None
+        self._console = console or Console(stderr=True, highlight=False, no_color=no_color)
         self._live = Live(console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
         self._open = False
         self._begun: dict[str, float] = {}
@@ -56,9 +59,10 @@ class LiveView:
     def _picture(self, progress: RunProgress, happenings: Happenings) -> Group:
         for line in progress.steps:
             self._clock(line)
-        parts: list[Text | Table] = [self._head(progress), self._tree(progress.steps, set(happenings.retries))]
+        parts: list[Text | Table] = [self._head(progress), self._tree(progress, set(happenings.retries))]
         if progress.run.is_open:
-            parts += [Text(f"  ↻ {reason}", "yellow") for reason in waiting_for(happenings, int(time.time() * 1000))]
+            reasons = waiting_for(happenings, int(time.time() * 1000))
+            parts += [Text(f"  ↻ {reason}", "yellow", no_wrap=True, overflow="ellipsis") for reason in reasons]
         return Group(*parts)
 
     def _head(self, progress: RunProgress) -> Text:
@@ -72,21 +76,27 @@ class LiveView:
         head.append("  " + " · ".join(facts), "dim")
         return head
 
-    def _tree(self, steps: list[Progress], retried: set[str]) -> Table:
-        grid = Table.grid(padding=(0, 2, 0, 0))
+    def _tree(self, progress: RunProgress, retried: set[str]) -> Table:
+        grid = Table.grid(padding=(0, GAP, 0, 0))
         grid.add_column(no_wrap=True)
         grid.add_column(no_wrap=True)
         grid.add_column(no_wrap=True, overflow="ellipsis")
-        shown, above, below = _window(steps, max(5, self._console.height - SPARE))
+        shown, above, below = _window(progress.steps, max(5, self._console.height - SPARE))
         if above:
             grid.add_row(Text(f"  … {above} above", "dim"), "", "")
-        for line in shown:
-            status = "retrying" if line.status == "running" and line.path in retried else line.status
+        width = min(BAR, self._console.width // 4)
+        rows = [(line, _bar(line, width), self._facts(line)) for line in shown]
+        taken = max(len(bar) for _, bar, _ in rows) + max(len(facts) for _, _, facts in rows) + 3 * GAP if rows else 0
+        for line, bar, facts in rows:
+            status = line.status
+            if status == "running":
+                status = "retrying" if line.path in retried else "waiting" if progress.run.status == "waiting" else status
             sign, style = MARKS.get(status, ("?", "yellow"))
             name = Text.assemble("  " * (line.depth + 1), (sign, style), " ", line.label)
             if line.status in ("pending", "skipped"):
                 name.stylize("dim")
-            grid.add_row(name, _bar(line), self._facts(line))
+            name.truncate(max(SHORTEST, self._console.width - taken), overflow="ellipsis")
+            grid.add_row(name, bar, facts)
         if below:
             grid.add_row(Text(f"  … {below} below", "dim"), "", "")
         return grid
@@ -119,12 +129,12 @@ def _style(status: str) -> str:
     return MARKS.get(status, ("", "yellow"))[1]
 
 
-def _bar(line: Progress) -> Text | str:
+def _bar(line: Progress, width: int) -> Text | str:
     if not line.total or line.status not in ("running", "failed"):
         return ""
-    full = round(BAR * min(1.0, line.done / line.total))
-    bad = min(full, max(1, round(BAR * line.failed / line.total))) if line.failed else 0
-    return Text.assemble(("━" * (full - bad), "green"), ("━" * bad, "red"), ("─" * (BAR - full), "dim"))
+    full = round(width * min(1.0, line.done / line.total))
+    bad = min(full, max(1, round(width * line.failed / line.total))) if line.failed else 0
+    return Text.assemble(("━" * (full - bad), "green"), ("━" * bad, "red"), ("─" * (width - full), "dim"))
 
 
 def _window(steps: list[Progress], height: int) -> tuple[list[Progress], int, int]:

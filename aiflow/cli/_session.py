@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,10 +59,20 @@ class Session:
 
     async def __aexit__(self, *error: object) -> None:
         try:
-            await self._worker.stop(GRACE_S if self.interrupts.asked.is_set() else AFTER_S)
+            await (self._worker.stop(GRACE_S) if self.interrupts.asked.is_set() else self._hand_on())
         finally:
             self.view.close()
             self.interrupts.__exit__(None, None, None)
+
+    async def _hand_on(self) -> None:
+        """Our run has ended. Steps of other runs get a moment, those that must not be cut off as long as they take."""
+        stopping = asyncio.ensure_future(self._worker.stop(AFTER_S, self.interrupts.asked))
+        await asyncio.wait([stopping], timeout=2 * AFTER_S)
+        kept = sorted(self._worker.host.unrepeatable)
+        if kept and not stopping.done():
+            named = ", ".join(f"{path} of run {rid}" for rid, path in kept[:3]) + (" …" if len(kept) > 3 else "")
+            say(f"waiting for what must not be cut off: {named}; after Ctrl-C nobody knows whether it took effect")
+        await stopping
 
     async def follow(self, rid: str, told: int = 0) -> RunInfo | None:
         """The run at its end, or None when it was interrupted. `told`: entries of its journal that are old news."""

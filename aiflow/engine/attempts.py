@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 from collections.abc import Coroutine
 from typing import Any
 
@@ -193,14 +194,15 @@ class Attempts(Writing, abc.ABC):
         scope = self.scope(cs, path, attempt)
         config = cs.constant if cs.constant is not None else cs.config.evaluate(scope)
         data = cs.with_.evaluate(scope) if cs.with_ is not None else {}
-        cached = uncached
+        cached, repeatable = uncached, _repeatable(cs, config)
         if _asks_cache(cs):
             step = CachedStep(self, cs, path, limit, self.time if cs.step.timeout_ms is not None else None)
-            if _repeatable(cs, config):
+            if repeatable:
                 cached = step.cached
             else:
                 await step.turn()
-        if not kind.pure and not _repeatable(cs, config):
+        once = not kind.pure and not repeatable
+        if once:
             await self.flush(mark=self._mark(path))
         context = Context(
             run_id=self.run.rid,
@@ -223,7 +225,8 @@ class Attempts(Writing, abc.ABC):
             cached=cached,
             written=cs.step.config,
         )
-        outcome = await kind.run(context, config)
+        with self.host.keeping(self.run.rid, path) if once else contextlib.nullcontext():
+            outcome = await kind.run(context, config)
         self.host.crash_point("after_effect")
         if isinstance(outcome, Done):
             if outcome.usage is not None and outcome.usage.calls:
@@ -236,7 +239,7 @@ class Attempts(Writing, abc.ABC):
         if isinstance(outcome, Listen):
             return await Listening(self, path).step(cs, outcome.names, attempt, entry, held, scope)
         if isinstance(outcome, Send):
-            event, _ = await self.host.events.accept(outcome.id, outcome.name, outcome.data)
+            event, _ = await self.host.events.accept(outcome.id, outcome.name, outcome.data, patient=True)
             return Done(event.view())
         if isinstance(outcome, Call):
             return await Calls(self).start(cs, path, attempt, entry, outcome)

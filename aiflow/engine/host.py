@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from random import Random
 
 from redis.asyncio import Redis
@@ -43,6 +43,7 @@ from aiflow.store.runs import Claim, Lost, RunStore
 
 log = logging.getLogger(__name__)
 
+CUT_S = 0.2  # how often is looked whether a step may be cut off
 FRAMES_MOST = 512  # frames in work at once in one process; more wait in the queue for another
 PLANS_KEPT = 64
 
@@ -89,6 +90,7 @@ class Host:
         self._tasks: dict[asyncio.Task[None], tuple[str, str]] = {}  # run id, path
         self._epochs: dict[asyncio.Task[None], int] = {}
         self._preloaded_for: set[str] = set()
+        self.unrepeatable: dict[tuple[str, str], None] = {}  # (run, path) of steps at work that must not be cut off
         self._background: set[asyncio.Task[None]] = set()
         self._unwanted: set[asyncio.Task[None]] = set()  # of cancelled runs
         self._suspects = asyncio.Lock()
@@ -307,13 +309,32 @@ class Host:
 
     # -- stopping ----------------------------------------------------------------------------------------------
 
-    async def stop(self, grace_s: float) -> None:
-        """Take nothing new, let running steps finish for `grace_s`, then hand everything on."""
+    async def stop(self, grace_s: float, cut: asyncio.Event | None = None) -> None:
+        """Take nothing new, let running steps finish for `grace_s`, then hand everything on.
+
+        Args: cut: until it is set, steps that must not be repeated may take longer: cut off, nobody would know of their effect.
+        """
         self.stopping = True
         self.turns.stop()
-        if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=grace_s)
+        await self._wait_for_tasks(grace_s)
+        if cut is not None:
+            while self.unrepeatable and not cut.is_set():
+                await self._wait_for_tasks(CUT_S)
+            await self._wait_for_tasks(grace_s)  # until what they gave is written
         await cancelled(self._tasks)
+
+    async def _wait_for_tasks(self, seconds: float) -> None:
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=seconds)
+
+    @contextlib.contextmanager
+    def keeping(self, rid: str, path: str) -> Iterator[None]:
+        """Around the effect of a step that must not be repeated."""
+        self.unrepeatable[rid, path] = None
+        try:
+            yield
+        finally:
+            self.unrepeatable.pop((rid, path), None)
 
     def cancel(self, rid: str, prefix: str = "", epoch: int | None = None) -> None:
         """Drop the frames of a run that were cancelled: those whose path has a prefix, claimed up to an epoch."""

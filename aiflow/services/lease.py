@@ -14,6 +14,8 @@ from aiflow.store.scripts import scripts
 
 log = logging.getLogger(__name__)
 
+BATCH = 500  # frames given back by one call
+
 
 class Lease:
     """One lease per worker process.
@@ -31,6 +33,7 @@ class Lease:
         self._register = client.register_script(scripts()["register"].text)
         self._renew = client.register_script(scripts()["renew"].text)
         self._reap = client.register_script(scripts()["reap"].text)
+        self._rewake = client.register_script(scripts()["rewake"].text)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._beat = time.monotonic()
         self._stop = threading.Event()
@@ -47,11 +50,15 @@ class Lease:
         self._register(keys=[self._keys.ns], args=[self._worker, self._lease_ms, self._info])
 
     def give_back(self) -> None:
-        """Leave in order: what is still claimed becomes ready at once, and nobody counts a death."""
+        """Leave in order: what is still claimed becomes ready at once, and nobody counts a death.
+
+        Messages that were taken and not looked at any more are sent again.
+        """
         self._stop.set()
         try:
-            while self._reap(keys=[self._keys.ns], args=[500, self._lease_ms, self._worker, 1])[0] >= 500:
+            while self._reap(keys=[self._keys.ns], args=[BATCH, self._lease_ms, self._worker, 1])[0] >= BATCH:
                 pass
+            self._rewake(keys=[self._keys.ns], args=[0, BATCH])
         except redis.RedisError as error:
             log.warning("the lease could not be given back: %s; it ends by itself", error)
 

@@ -2,7 +2,7 @@
 
 Each caller waits for its own reply, calls of others go on meanwhile. While Redis is away the calls wait and are
 sent again: every script may be sent twice (see its header), so finished work is never lost to an outage. Calls
-that only take work in (`patient=False`) fail with `StoreError` instead.
+that only take work in (`patient=False`, `take_in`) fail with `StoreError` instead.
 
 redis-py makes the connection (TLS, authentication, protocol); then its transport is read by hiredis directly:
 of the 400 us that a checkpoint took through redis-py's streams, three fifths were turns of the event loop.
@@ -34,6 +34,7 @@ REPLY_TIMEOUT_S = 30.0  # no reply for so long means that the connection is dead
 WATCH_S = 5.0
 RETRY_FIRST_S, RETRY_MOST_S = 0.02, 1.0
 KEEP_AFTER_S = 0.1  # an outage that lasts longer than such a pause has finished work written to disk
+SURE_S = 5.0  # how long is asked whether work was taken in, when the reply was lost
 REFUSED_S = 0.5  # pause before a call is sent again that Redis refused for now
 PASSING = ("OOM", "MISCONF", "READONLY", "NOREPLICAS", "LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN")
 
@@ -140,6 +141,24 @@ class Commit:
         self._schedule()
         return future
 
+    async def take_in(self, name: str, keys: Sequence[str], args: Sequence[Arg], what: str) -> Any:
+        """A call that takes work in: refused while the store is away, sent again where only the reply was lost.
+
+        Args: what: names the work, for people: `run 01J9ZK`.
+        Raises: StoreError: it was not taken in, or (it says so) nobody knows.
+        """
+        try:
+            return await self.call(name, keys, args, patient=False)
+        except _Unanswered:
+            pass
+        try:
+            return await asyncio.wait_for(self.call(name, keys, args), SURE_S)
+        except TimeoutError:
+            raise StoreError(
+                f"the store went away before it answered: whether it took {what} is not known",
+                "look when it is back: aiflow runs",
+            ) from None
+
     async def patient_read(self, client: Any, command: Sequence[Arg]) -> Any:
         """A plain command on another connection, tried again while Redis is away."""
         pause = RETRY_FIRST_S
@@ -223,6 +242,9 @@ class Commit:
         self._wire = self._transport = None
         again = [call for call in self._sent if call is not None and not call.future.done()]
         self._sent.clear()
+        for call in [call for call in again if not call.patient]:
+            again.remove(call)
+            call.future.set_exception(_Unanswered(*_AWAY))
         for call in reversed(again):
             if call.resend is not None:
                 call.args = call.resend()
@@ -282,8 +304,15 @@ def _pack(*command: Arg) -> bytes:
     return packed
 
 
+_AWAY = ("the store does not answer", "try again when Redis is back")
+
+
+class _Unanswered(StoreError):
+    """The connection broke after the call was sent: it may have taken effect."""
+
+
 def _away() -> StoreError:
-    return StoreError("the store does not answer", "try again when Redis is back")
+    return StoreError(*_AWAY)
 
 
 def _refused(call: Call, text: str) -> StoreError:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from aiflow.clock import StoreClock, rfc3339
-from aiflow.store.commit import Commit
+from aiflow.store.commit import Arg, Commit
 from aiflow.store.keys import Keys
 from aiflow.store.runs import Lost, Move
 from aiflow.values import Value, decode, digest, encode
@@ -58,18 +58,23 @@ class EventStore:
         self._clock = clock
         self._retention_ms = retention_ms
 
-    async def accept(self, id: str, name: str, data: Value, time: str | None = None) -> tuple[Event, bool]:
+    async def accept(
+        self, id: str, name: str, data: Value, time: str | None = None, *, patient: bool = False
+    ) -> tuple[Event, bool]:
         """Keep an event; (the event as it is kept, whether it is new). The same id again changes nothing.
 
+        Args: patient: wait for a store that is away, as the steps of a run do.
         Raises: StoreError: it was not accepted.
         """
         keys = (self._keys.ns, self._keys.event(id))
         paths: list[EventPath] = []
         while True:
             found = [part for path, key in _keys_at(data, paths) for part in (_text(path), key)]
-            reply = await self._commit.call(
-                "accept_event", keys, (id, name, encode(data), time or "", self._retention_ms, len(paths), *found), patient=False
-            )
+            args: tuple[Arg, ...] = (id, name, encode(data), time or "", self._retention_ms, len(paths), *found)
+            if patient:
+                reply = await self._commit.call("accept_event", keys, args)
+            else:
+                reply = await self._commit.take_in("accept_event", keys, args, f"event {id}")
             if reply[0] != b"paths":
                 break
             paths = [tuple(json.loads(raw)) for raw in reply[1:]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -189,9 +190,10 @@ class RunStore:
     async def start(self, new: NewRun) -> None:
         """Make a run. The same run id again changes nothing."""
         keys = (self.keys.ns, self.keys.run(new.rid), self.keys.plan(new.version))
-        reply = await self.commit.call("start_run", keys, (new.rid, b"", *new.args()), patient=False)
+        what = f"run {new.rid}"
+        reply = await self.commit.take_in("start_run", keys, (new.rid, b"", *new.args()), what)
         if reply[0] == b"noplan":
-            await self.commit.call("start_run", keys, (new.rid, new.plan, *new.args()), patient=False)
+            await self.commit.take_in("start_run", keys, (new.rid, new.plan, *new.args()), what)
 
     async def claim(self, rid: str, path: str, worker: str, operation: str) -> Claim | str:
         """Take a frame out of `ready`; or a word why not: busy, gone, unknown."""
@@ -326,7 +328,9 @@ class RunStore:
         """Append lines to the journal; the oldest go when there are too many. Raises Lost."""
         keys = (self.keys.ns, self.keys.run(rid), fence, self.keys.log(rid))
         for first in range(0, len(lines), PART):
-            reply = await self.commit.call("log", keys, (epoch, LOG_LINES, *lines[first : first + PART]))
+            part = tuple(lines[first : first + PART])
+            again: tuple[Arg, ...] = (epoch, LOG_LINES, 1, *part)
+            reply = await self.commit.call("log", keys, (epoch, LOG_LINES, 0, *part), resend=partial(tuple, again))
             if reply == b"fenced":
                 raise Lost("fenced")
 

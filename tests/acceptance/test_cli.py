@@ -298,6 +298,21 @@ def test_ctrl_c_while_the_store_is_away_keeps_the_run_as_well(project: Project, 
         assert sorted(map(int, project.lines("done.txt"))) == list(range(40))
 
 
+def test_a_second_run_cuts_off_no_step_of_the_first(project: Project) -> None:
+    """It works on the first one too; when its own run has ended it waits for steps that must not be repeated."""
+    project.write(
+        "workflows/first.yaml",
+        "steps:\n  - wait: 300ms\n  - shell: echo begun >> @ROOT@/effects.txt; sleep 5; echo done >> @ROOT@/effects.txt\n  - set: {all: well}\n",
+    )
+    project.write("workflows/second.yaml", "steps:\n  - shell: until grep -q begun @ROOT@/effects.txt; do sleep 0.05; done\n    timeout: 20s\n")
+    project("run", "workflows/first.yaml", "--detach")
+    second = project("run", "workflows/second.yaml", "--json")
+    assert json.loads(second.stdout)["status"] == "ok"
+    assert "waiting for what must not be cut off: shell@2 of run" in second.stderr
+    assert project.lines("effects.txt") == ["begun", "done"]
+    assert project.json("runs", "--workflow", "first")[0]["outputs"] == {"all": "well"}
+
+
 def test_after_a_kill_resume_without_an_id_goes_on(project: Project) -> None:
     project.write("workflows/slow.yaml", SLOW.replace("    shell:", "    repeatable: true\n    shell:"))
     run = project.start("run", "workflows/slow.yaml")
@@ -425,6 +440,17 @@ def test_doctor_looks_at_everything_and_shows_no_key(project: Project) -> None:
     names = [check["name"] for check in project.json("doctor", "--audit")]
     assert {"python", "byte code", "server", "store", "disk", "audit"} <= set(names)
     assert not (project.root / ".aiflow").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="mounting a disk needs root on Linux")
+def test_doctor_says_when_nothing_can_be_written(project: Project) -> None:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", str(project.root)], capture_output=True).returncode:
+        pytest.skip("no right to mount here")
+    try:
+        done = project("doctor", code=1).stdout
+        assert "✗ disk" in done and f"{project.root} cannot be written" in done
+    finally:
+        subprocess.run(["umount", str(project.root)], check=True)
 
 
 def test_doctor_says_when_the_store_is_away(project: Project) -> None:

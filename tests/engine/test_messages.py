@@ -52,6 +52,19 @@ async def test_fifty_copies_of_a_message(app: App, project: Project, processes: 
     await project.assert_at_rest(rid)
 
 
+async def test_a_worker_that_leaves_hands_on_the_messages_that_it_had_taken(app: App, project: Project) -> None:
+    """Else their frames would wait until somebody finds them lost."""
+    leaving = app.worker()
+    await leaving.start()
+    leaving.host.stopping = True  # it takes messages as long as its threads run, and does nothing with them
+    rid = await app.client.start(project.load(TWO), {})
+    await until(lambda: not queued(project), "its taking the message")
+    await leaving.stop(1)
+    assert len(queued(project)) == 1
+    await work(app)
+    assert (await ended(app, rid, reconciler.LOST_MESSAGE_MS / 2000)).status == "ok"
+
+
 async def test_a_late_message_changes_nothing(app: App, project: Project) -> None:
     rid = await app.client.start(project.load("steps:\n  - python: work:echo\n  - wait: 300ms\n  - python: work:echo\n"), {})
     body = queued(project)[0]

@@ -14,12 +14,15 @@ from pathlib import Path
 import pytest
 
 from aiflow.app import App
+from aiflow.clock import StoreClock
 from aiflow.errors import StoreError
 from aiflow.settings import Settings
 from aiflow.store import commit as commit_module
 from aiflow.store.commit import Commit
 from aiflow.store.connect import connect
 from aiflow.store.embedded import socket_path
+from aiflow.store.keys import Keys
+from aiflow.store.runs import RunStore
 from tests.support.project import Project, ended
 from tests.support.proxy import Proxy
 
@@ -148,6 +151,32 @@ async def test_what_only_takes_work_in_is_not_kept_waiting(commit: Commit, store
     with pytest.raises(StoreError, match="does not answer"):
         await commit.call("start_run", (ns, f"{ns}:run:{{a}}", f"{ns}:plan:v"), ("a", "w", "v", "{}", "", "", "plan"), patient=False)
     assert time.monotonic() - began < 1
+
+
+async def test_work_is_taken_in_once_although_the_reply_was_lost(
+    commit: Commit, store_settings: Settings, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ns = store_settings.namespace
+    keys, args = (ns, f"{ns}:ev:a"), ("a", "tick", "{}", "", 60_000, 0)
+    proxy.lose = 1
+    assert (await commit.take_in("accept_event", keys, args, "event a"))[0] == b"seen"
+    assert proxy.cuts == 1 and proxy.calls == 2
+    monkeypatch.setattr(commit_module, "SURE_S", 0.2)
+    proxy.swallow, proxy.lose = 4, 3
+    with pytest.raises(StoreError, match="whether it took event b is not known"):
+        await commit.take_in("accept_event", (ns, f"{ns}:ev:b"), ("b", "tick", "{}", "", 60_000, 0), "event b")
+
+
+@pytest.mark.parametrize("fault", ["lose", "refuse"])
+async def test_a_line_of_the_journal_stands_there_once(commit: Commit, store_settings: Settings, proxy: Proxy, fault: str) -> None:
+    keys = Keys(store_settings.namespace)
+    async with connect(store_settings) as reader:
+        store = RunStore(commit, reader, keys, StoreClock())
+        await reader.hset(keys.run("a"), mapping={"st": "running", "e": 1})
+        await store.log("a", keys.run("a"), 1, [b"1", b"2"])
+        setattr(proxy, fault, 2)
+        await store.log("a", keys.run("a"), 1, [b"2", b"3"])
+        assert proxy.cuts == 1 and await reader.lrange(keys.log("a"), 0, -1) == [b"1", b"2", b"2", b"3"]
 
 
 async def test_a_refusal_reaches_its_caller_only(commit: Commit, store_settings: Settings) -> None:

@@ -9,6 +9,7 @@ from aiflow.language.check._inspection import Inspection
 from aiflow.language.check._words import nearest
 from aiflow.language.config import kind_defaults, long_form, with_defaults
 from aiflow.language.tree import Node, Path
+from aiflow.models.resolve import OFFLINE_MODELS
 
 _ASKING = ("llm", "embed")
 
@@ -22,7 +23,7 @@ def check(look: Inspection) -> None:
     for kind in _ASKING:
         given = defaults.get(kind) if isinstance(defaults, dict) else None
         if isinstance(given, dict):
-            _names(look, ("defaults", kind, "model"), given.get("model"))
+            _names(look, kind, ("defaults", kind, "model"), given.get("model"))
 
 
 def _step(look: Inspection, node: Node) -> None:
@@ -46,7 +47,7 @@ def _step(look: Inspection, node: Node) -> None:
         look.at_key(path, f"no model is named for this `{node.kind.name}`", "no-model", hint)
         return
     if isinstance(value, dict):
-        _names(look, (*path, "model"), value.get("model"))
+        _names(look, node.kind.name, (*path, "model"), value.get("model"))
     if node.kind.name == "llm" and (full.get("schema") is not None or prompt_schema):
         _schema(look, path, full["model"])
 
@@ -64,13 +65,17 @@ def _schema(look: Inspection, path: Path, given: Any) -> None:
         look.at_key(path, message, "schema-not-held", "take another model, or allow more repairs: repair: 2", "hint")
 
 
-def _names(look: Inspection, path: Path, given: Any) -> None:
-    """A name without a provider must be an alias; a near miss of one is a typing error."""
+def _names(look: Inspection, kind: str, path: Path, given: Any) -> None:
+    """A name without a provider must be an alias; a near miss of one is a typing error. What is built in is known by name."""
     names = given if isinstance(given, list) else [given]
     for index, name in enumerate(names):
-        if not isinstance(name, str) or "{{" in name or "/" in name or name in look.settings.models:
+        if not isinstance(name, str) or "{{" in name or name in look.settings.models:
             continue
-        near = nearest(name, look.settings.models)
-        if near:
-            where = (*path, index) if isinstance(given, list) else path
+        where = (*path, index) if isinstance(given, list) else path
+        if name.startswith("offline/"):
+            built_in = OFFLINE_MODELS[_ASKING.index(kind)]
+            if name != built_in:
+                look.at_value(where, f"there is no built-in model `{name}` for `{kind}`", "unknown-model", f"write: {built_in}")
+            continue
+        if "/" not in name and (near := nearest(name, look.settings.models)):
             look.at_value(where, f"aiflow.yaml has no model `{name}`", "unknown-model", f"did you mean `{near}`?")
