@@ -69,7 +69,10 @@ class Attempts(Writing, abc.ABC):
                 described = describe(self.plan, cs, error, path, attempt, self.index)
                 if not isinstance(error, Failed) and isinstance(paid := error.data.get("usage"), dict):
                     self.add_usage(Usage(**paid))
-                delay = self.retry_delay(cs, path, error, described, attempt)
+                try:
+                    delay = self.retry_delay(cs, path, error, described, attempt)
+                except StepError as wrong:  # in `retry.if`
+                    described, delay = describe(self.plan, cs, wrong, path, attempt, self.index), None
                 if delay is None:
                     return await self.handle(cs, path, entry, described, attempt, started, None, None)
                 await self.wait_to_retry(path, entry, described, attempt, delay, started)
@@ -436,7 +439,13 @@ class Attempts(Writing, abc.ABC):
             raise Failed(error)
         self.stopped_at = None
         if cs.output is not None:
-            value = cs.output.evaluate({**self.scope(cs, path, attempts), "result": value})
+            try:
+                value = cs.output.evaluate({**self.scope(cs, path, attempts), "result": value})
+            except StepError as wrong:
+                self._note_cursor()
+                now = describe(self.plan, cs, wrong, path, attempts, self.index)
+                self._settled(cs, path, "failed", now, attempts, started, None)
+                raise Failed(now) from None
         return self._settled(cs, path, "ok", error, attempts, started, value)
 
 

@@ -75,6 +75,7 @@ class Fans:
             actor=frame.plan.actors.get(cs.step.body_block or 0, frame.plan.workflow.name),
             deadline_ms=frame.deadline or 0,
             scope=_scope_of(frame.base), first=one_wins,
+            branches=tuple(record_path(cs, path, n) for n in range(total)) if is_split(path) else (),
         )  # fmt: skip
         move = await frame.move()
         frame.host.crash_point("before_fan_out")

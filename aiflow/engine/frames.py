@@ -154,7 +154,8 @@ class Frame(Attempts):
         return await self._item(fan.body)
 
     async def _branch(self, steps: list[CompiledStep]) -> bool:
-        record = Record(started=self.clock())
+        self.extra = self.resume.get("x", {}) if self.resume else {}
+        record = Record(started=self.extra.setdefault("t", self.clock()))
         try:
             record.output = await self.run_list(steps, self.resume["s"] if self.resume else None)
         except StepError as error:

@@ -226,7 +226,7 @@ class Host:
             await frame.end_run(stop)
             raise Lost from None
         self.crash_point("before_finish_item")
-        await self.store.finish_item(await frame.move(frame.failed_at), self.worker, not succeeded)
+        await self.store.finish_item(await frame.move(frame.failed_at), self.worker, not succeeded, frame.done_fans)
         self.crash_point("after_finish_item")
 
     async def _give_up(self, claim: Claim, error: AiflowError, masker: Masker) -> None:

@@ -61,10 +61,10 @@ class Results:
         if self._parent is not None and not (own and path.startswith(own)):
             await self._parent.load(path, "")
             return
-        waiting = self._loading.get(path)
-        if waiting is not None:
+        while (waiting := self._loading.get(path)) is not None:
             await waiting
-            return
+            if self.has(path):  # it is not when the one that read was interrupted
+                return
         self._loading[path] = future = asyncio.get_running_loop().create_future()
         try:
             (record,) = await self._store.records(self._rid, [path])

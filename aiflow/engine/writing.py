@@ -22,7 +22,7 @@ from aiflow.language.expressions import PROJECT
 from aiflow.plan import CompiledStep
 from aiflow.steps._kind import Usage
 from aiflow.store.records import Record, encode_record
-from aiflow.store.runs import NO_USAGE, Move
+from aiflow.store.runs import NO_USAGE, GivenUp, Move
 from aiflow.values import encode
 
 BLOB_PAUSES_S = (1.0, 4.0, 10.0)  # a blob store in trouble is asked again
@@ -209,7 +209,12 @@ class Writing:
         move = await self.move(cursor)
         move.journal = journal
         self.host.crash_point("before_checkpoint")
-        self.now_ms = await self.whole(self.store.checkpoint(move, mark))
+        try:
+            self.now_ms = await self.whole(self.store.checkpoint(move, mark))
+        except GivenUp:
+            if self.lane:  # others in it may still have something to hand in
+                raise Leave from None
+            raise
         self.mark = ""
         if self.deaths:
             self.deaths = 0

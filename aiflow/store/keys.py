@@ -47,7 +47,7 @@ Fields of a frame: e epoch, q sequence of its last checkpoint, c cursor, t time 
 W indexes of events that it waits at, z it waits to work alone (after two deaths), m start mark of a step that is not repeatable,
 A actor, k the run that it called and waits for.
 Fields of a fan-out: n total, x next to hand out, r running, k finished, b failed, a failures allowed, c concurrency,
-s stopped, g generation, P parent frame, Q the parent's sequence when it fanned out, F begun anew before (retry of a `do`),
+s stopped, g generation, P parent frame, Q the parent's sequence when it fanned out, F began anew (retry of a `do`),
 L lanes, z page size, t when it began, S what its items see of the handler they stand in, J the first success decides,
 p0 p1 ... pages of items.
 Fields of a lane besides: a<index> for each item it has claimed: workers that died in it, and `z`.

@@ -34,6 +34,10 @@ class Lost(Exception):
     """The claim is no longer ours, or the run has ended."""
 
 
+class GivenUp(Lost):
+    """It was written, but the fan-out that the frame is an item of was stopped: it begins nothing more."""
+
+
 @dataclass(slots=True)
 class Claim:
     """What `claim` hands out: the frame's newest epoch and all that is needed to go on."""
@@ -84,7 +88,7 @@ class Move:
 class Fan:
     """A fan-out to be started. `next`: first item never handed out; `finished`: items that are done already.
     `deadline_ms`: the frame is woken then, done or not; 0 for never. `scope`: names that its items see besides, JSON or "".
-    `first`: the first item that succeeds decides."""
+    `first`: the first item that succeeds decides. `branches`: paths of their records, for a `parallel`."""
 
     path: str
     total: int
@@ -99,6 +103,7 @@ class Fan:
     deadline_ms: int
     scope: bytes = b""
     first: bool = False
+    branches: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -210,7 +215,7 @@ class RunStore:
         )  # fmt: skip
 
     async def checkpoint(self, move: Move, mark: str = "") -> int:
-        """Make results durable; returns Redis's time. `mark`: a step that is not repeatable begins."""
+        """Make results durable; returns Redis's time. `mark`: a step that is not repeatable begins. Raises Lost, GivenUp."""
         keys = (
             self.keys.ns, self.keys.run(move.rid), move.fence, move.frame,
             self.keys.results(move.rid), self.keys.log(move.rid),
@@ -219,6 +224,8 @@ class RunStore:
         reply = await self.commit.call("checkpoint", keys, (*args, *move.records))
         if reply == b"called":
             reply = await self.commit.call(whole("checkpoint"), keys, (*args, *move.records))
+        if reply == b"given up":
+            raise GivenUp
         return self._time(reply)
 
     async def park(self, move: Move, worker: str, actor: str, lane: str, due_ms: int) -> int:
@@ -276,16 +283,17 @@ class RunStore:
         args = (
             move.epoch, move.sequence, move.cursor, *move.usage, move.rid, move.path, worker, actor, lane,
             fan.path, fan.total, fan.next, fan.finished, fan.allowed, fan.concurrency, fan.lanes, fan.page_size,
-            fan.generation, fan.actor, fan.deadline_ms, fan.scope, int(fan.first), len(move.records) // 2,
+            fan.generation, fan.actor, fan.deadline_ms, fan.scope, int(fan.first),
+            "".join(f"{path}\n" for path in fan.branches), len(move.records) // 2,
         )  # fmt: skip
         return self._time(await self.commit.call("fan_out", keys, (*args, *move.records)))
 
-    async def finish_item(self, move: Move, worker: str, failed: bool) -> int:
-        """The last checkpoint of an item that had left its lane."""
+    async def finish_item(self, move: Move, worker: str, failed: bool, fans: Sequence[tuple[str, int]]) -> int:
+        """The last checkpoint of an item that had left its lane. `fans`: path, lanes of fan-outs that it has moved past."""
         keys = (self.keys.ns, self.keys.run(move.rid), move.frame, self.keys.results(move.rid))
         args = (
             move.epoch, move.rid, move.path, worker, *move.usage, int(failed), move.sequence, move.cursor,
-            len(move.records) // 2,
+            len(fans), *(part for fan in fans for part in fan), len(move.records) // 2,
         )  # fmt: skip
         return self._time(await self.commit.call("finish_item", keys, (*args, *move.records)))
 
@@ -424,7 +432,7 @@ class RunStore:
 
     async def drop_fan(self, rid: str, fence: str, epoch: int, path: str, lanes: int) -> None:
         """Remove a fan-out that its frame has moved past. Raises Lost."""
-        keys = (self.keys.ns, self.keys.run(rid), fence, self.keys.fan(rid, path))
+        keys = (self.keys.ns, self.keys.run(rid), fence)
         self._time(await self.commit.call("drop_fan", keys, (epoch, rid, path, lanes)))
 
     async def plan(self, version: str) -> bytes:

@@ -96,6 +96,47 @@ local function void_below(run, rid, prefix, except)
   end
 end
 
+-- What the paths of all that stands in a fan-out begin with.
+local function inside(run, fan)
+  local path = string.sub(fan, #run + 4)
+  return string.match(path, '^(.*)%*$') or path .. '['
+end
+
+-- A fan-out is given up: nothing new begins in those that stand in it.
+local function stop_inside(run, fan)
+  local prefix = run .. ':e:' .. inside(run, fan)
+  for _, key in ipairs(redis.call('SMEMBERS', run .. ':keys')) do
+    if string.sub(key, 1, #prefix) == prefix and redis.call('TYPE', key).ok == 'hash' then redis.call('HSET', key, 's', 1) end
+  end
+end
+
+-- Remove what an earlier round of a fan-out, or one that its frame moved past, left of items: failed ones, cancelled ones, and what stands in them.
+local function sweep_inside(run, rid, fan)
+  local prefix, own = inside(run, fan), string.sub(fan, #run + 4)
+  for _, key in ipairs(redis.call('SMEMBERS', run .. ':keys')) do
+    local kind, path = string.match(string.sub(key, #run + 1), '^:([ef]):(.*)$')
+    if kind and string.sub(path, 1, #prefix) == prefix and (string.sub(path, 1, #own) ~= own or string.sub(path, #own + 1, #own + 1) == '[') then
+      if kind == 'f' then void(run, rid, path) end
+      redis.call('UNLINK', key)
+      redis.call('SREM', run .. ':keys', key)
+    end
+  end
+end
+
+-- Remove a fan-out that its frame has moved past.
+local function remove_fan(run, rid, path, lanes)
+  local fan = run .. ':e:' .. path
+  local over = redis.call('HMGET', fan, 'b', 'J')
+  if over[2] or (over[1] or '0') ~= '0' then sweep_inside(run, rid, fan) end
+  local names = { fan, fan .. ':idle', fan .. ':again' }
+  for lane = 0, tonumber(lanes) - 1 do
+    void(run, rid, path .. '#' .. lane)
+    names[#names + 1] = frame_key(run, path .. '#' .. lane)
+  end
+  redis.call('UNLINK', unpack(names))
+  redis.call('SREM', run .. ':keys', unpack(names))
+end
+
 -- What a fan-out of branches leaves behind when it is decided early: nothing of it goes on, and workers hear of it at once.
 local function cancel_branches(run, rid, fan, except, at)
   local prefix = string.match(string.sub(fan, #run + 4), '^(.*)%*$')
@@ -177,6 +218,7 @@ local function settle_fan(run, rid, fan, h, failed_now, succeeded_now, lane, at)
   if not stopped and (failed_now and h.b > h.a or succeeded_now and h.first == 1) then
     h.s = 1
     redis.call('HSET', fan, 's', 1)
+    stop_inside(run, fan)
     cancel_branches(run, rid, fan, lane, at)
     if redis.call('EXISTS', run .. ':kids') == 1 then runs().give_up_items(run, rid, fan, at) end
     wake_parent(run, rid, fan, at)

@@ -72,11 +72,8 @@ if h.s == 0 and not (failed_now and h.b > h.a) and not (succeeded_now and h.firs
       index = text(x)
       x = x + 1
       out[#out + 1] = index
-      if v[9] then  -- what an earlier round of this fan-out left of the item
-        local path = string.match(ARGV[3], '^(.*)#%d+$') .. '[' .. index .. ']'
-        void(run, rid, path)
-        redis.call('UNLINK', frame_key(run, path))
-        redis.call('SREM', run .. ':keys', frame_key(run, path))
+      if v[9] then  -- what an earlier round of this fan-out recorded of the item
+        redis.call('HDEL', KEYS[5], string.match(ARGV[3], '^(.*)#%d+$') .. '[' .. index .. ']')
       end
     else break end
     fields[#fields + 1] = 'a' .. index
