@@ -115,6 +115,12 @@ def _models(settings: Settings) -> Iterator[Check]:
 
 
 def _disk(settings: Settings) -> Check:
+    place = settings.root / settings.state_dir
+    while not place.exists():
+        place = place.parent
+    if not os.access(place, os.W_OK):
+        remedy = "mend its permissions, or choose another folder: AIFLOW_STATE_DIR=/some/where"
+        return Check("disk", "fault", f"{place} cannot be written", remedy)
     free = shutil.disk_usage(settings.root).free
     if free < LOW_DISK:
         remedy = "free some space: the store stops when the disk is full"

@@ -442,6 +442,17 @@ def test_doctor_looks_at_everything_and_shows_no_key(project: Project) -> None:
     assert not (project.root / ".aiflow").exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="mounting a disk needs root on Linux")
+def test_doctor_says_when_nothing_can_be_written(project: Project) -> None:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", str(project.root)], capture_output=True).returncode:
+        pytest.skip("no right to mount here")
+    try:
+        done = project("doctor", code=1).stdout
+        assert "✗ disk" in done and f"{project.root} cannot be written" in done
+    finally:
+        subprocess.run(["umount", str(project.root)], check=True)
+
+
 def test_doctor_says_when_the_store_is_away(project: Project) -> None:
     project.env["REDIS_URL"] = "redis://127.0.0.1:1/0"
     assert "✗ store" in project("doctor", code=4).stdout
