@@ -478,7 +478,7 @@ def test_completion(project: Project, shell: str, sign: str) -> None:
 
 def test_completion_of_a_command_name(project: Project) -> None:
     env = {"_AIFLOW_COMPLETE": "bash_complete", "COMP_WORDS": "aiflow re", "COMP_CWORD": "1"}
-    assert project(env=env).stdout.split() == ["plain,resume", "plain,retry"]
+    assert project(env=env).stdout.split() == ["plain,resume", "plain,retry", "plain,rename"]
 
 
 # -- workers -------------------------------------------------------------------------------------------------------
