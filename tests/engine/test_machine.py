@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import yaml
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from aiflow.app import App
@@ -299,6 +299,7 @@ async def live(root: Settings, steps: Steps, acts: list[str]) -> None:
     max_examples=80, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
+@example(steps=[{"parallel": {"a": [effect()], "c": [{"parallel": {"a": [effect()], "b": [effect()]}}]}, "join": "first"}], acts=[])
 @given(steps=plans, acts=deeds)
 def test_any_plan_under_any_faults(store_settings: Settings, steps: Steps, acts: list[str]) -> None:
     asyncio.run(live(store_settings, steps, acts))
