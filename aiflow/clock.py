@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+
+JUMP_MS = 1_000  # a reply that is so far behind was not late: the server's clock was set
+FADES = 0.001  # ms for each ms; quartz is a tenth of that off at worst
 
 
 def rfc3339(ms: int) -> str:
@@ -24,10 +28,20 @@ class StoreClock:
 
     def __init__(self) -> None:
         self._offset_ms = (time.time() - time.monotonic()) * 1000
+        self._learnt_ms = -math.inf  # monotonic
 
     def learn(self, redis_ms: int) -> None:
-        """Take over the time that a script's reply carried."""
-        self._offset_ms = redis_ms - time.monotonic() * 1000
+        """Take over the time that a script's reply carried.
+
+        A reply that was long on its way says too little, so the one that says most counts, and time does not go back:
+        a step has no end before its start. That one fades, by 1 ms at a time at most, faster than clocks drift apart.
+        """
+        now_ms = time.monotonic() * 1000
+        offset_ms = redis_ms - now_ms
+        faded_ms = (now_ms - self._learnt_ms) * FADES
+        kept_ms = self._offset_ms - (faded_ms if faded_ms == math.inf else min(faded_ms, 1))
+        self._offset_ms = offset_ms if offset_ms < kept_ms - JUMP_MS else max(offset_ms, kept_ms)
+        self._learnt_ms = now_ms
 
     def now_ms(self) -> int:
         """Redis's time now, in ms since 1970."""

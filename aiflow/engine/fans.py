@@ -171,7 +171,7 @@ class Fans:
         """The failure of the whole `each`: the item's own with `allow_failures: 0`, else `too_many_failures`."""
         _, errors = await self.frame.results.items(path, state.next)
         if state.allowed == 0 and errors:
-            error = {**errors[0]["error"], "index": errors[0]["index"]}
+            error = errors[0]["error"]
         else:
             failure = StepError(
                 "too_many_failures",
@@ -243,7 +243,7 @@ class Fans:
 
     def _too_many(self, cs: CompiledStep, path: str, errors: list[Value], allowed: int, total: int) -> Failed:
         if allowed == 0:
-            return Failed({**errors[0]["error"], "index": errors[0]["index"]})
+            return Failed(errors[0]["error"])
         failure = StepError(
             "too_many_failures", f"{len(errors)} of {total} items failed, {allowed} may",
             data={"errors": errors[:LISTED_ERRORS]},

@@ -70,8 +70,12 @@ class Lane:
         first = True
         try:
             while True:
+                if self.broken is not None:
+                    raise self.broken
                 want = 0 if self.host.stopping else max(0, width - len(self.flying))
-                reply = await self._items(want, first)
+                # While something is still to be done here, Redis must not let go of the lane as idle.
+                flight = len(self.flying) + self.host.stopping
+                reply = await self._items(want, flight, first)
                 first = False
                 status = reply[0].decode()
                 if status in ("gone", "fenced"):
@@ -89,7 +93,7 @@ class Lane:
                     if self.host.stopping:
                         await self.store.release_lane(self.run.rid, self.path, self.host.worker, self.epoch)
                         return
-                    if status != "go":
+                    if status != "go" and flight == 0:
                         return
                     continue
                 await self._wait()
@@ -101,14 +105,10 @@ class Lane:
         if not self.finished:
             self.landed.clear()
             await self.landed.wait()
-        if self.broken is not None:
-            raise self.broken
 
-    async def _items(self, want: int, first: bool) -> list[Any]:
+    async def _items(self, want: int, flight: int, first: bool) -> list[Any]:
         finished, self.finished = self.finished, []
         usage = _sum(finished)
-        # While something is still to be done here, Redis must not let go of the lane as idle.
-        flight = len(self.flying) + self.host.stopping
         tail: list[Any] = [*usage, len(finished)]
         for one in finished:
             tail += (one.index, int(one.failed), one.frame, len(one.records) // 2, *one.records)

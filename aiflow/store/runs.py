@@ -353,9 +353,9 @@ class RunStore:
         await self.commit.call("drop", keys, (rid, path, worker, epoch, int(hand_on)))
 
     async def release_lane(self, rid: str, path: str, worker: str, epoch: int) -> None:
-        """Hand a lane on with what it has claimed."""
+        """Hand a lane on with what it has claimed. Raises Lost."""
         keys = (self.keys.ns, self.keys.run(rid), self.keys.frame(rid, path))
-        await self.commit.call("release_lane", keys, (epoch, rid, path, worker))
+        self._time(await self.commit.call("release_lane", keys, (epoch, rid, path, worker)))
 
     async def cancel(self, rid: str, reason: str, retention_ms: int) -> None:
         """End a run and those that it called. With a `finally` it ends when that is done; called again, at once.

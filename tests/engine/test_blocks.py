@@ -486,3 +486,20 @@ async def test_a_run_whose_time_ends_while_it_waits_goes_on_there_after_a_retry(
     info = await ended(working, info.run_id)
     assert (info.status, info.error and info.error["type"]) == ("failed", "timeout")
     assert project.counts() == {"python@1": 1}
+
+
+async def test_the_index_of_an_error_is_that_of_the_innermost_item(run: Run) -> None:
+    info = await run(
+        """
+        steps:
+          - each: [7, 8]
+            do:
+              - each: range(3)
+                as: n
+                do:
+                  - python: work:fails_on
+                    with: {value: "{{ item * 10 + n }}", bad: [82]}
+        """
+    )
+    assert info.error is not None
+    assert (info.error["step"], info.error["index"]) == ("do@1[1].do@1[2].python@1", 2)

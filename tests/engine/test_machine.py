@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import yaml
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from aiflow.app import App
@@ -22,6 +22,9 @@ from tests.support import ledger
 from tests.support.project import Project, with_settings
 
 Steps = list[dict[str, Any]]
+
+Expected = dict[str, tuple[str | None, bool]]
+KINDS = ("python", "set", "wait", "wait_for", "call", "do", "parallel", "switch")
 
 LEASE_MS = 60_000  # nothing expires by itself here
 PATIENCE_S = 20
@@ -43,8 +46,13 @@ leaves = st.sampled_from(
         {**effect(), "timeout": "30s"},
         {"set": {"x": 1}},
         {"wait": "3ms"},
+        {"wait_for": "tick"},
+        {"call": "child.yaml"},
     ]
 )
+CHILD: Steps = [effect(), {"wait": "3ms"}, effect()]
+NEVER = "run.id == 'no'"
+ALWAYS_FAILS = effect(first_fail=99)
 
 
 def blocks(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
@@ -55,45 +63,71 @@ def blocks(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[s
     split = {"parallel": st.dictionaries(st.sampled_from("abc"), lists, min_size=1, max_size=3)}
     many = {"each": st.integers(1, 3).map(lambda n: f"range({n})"), **split}
     pick = {"switch": st.just("'b'"), "cases": st.fixed_dictionaries({"a": st.just([effect()]), "b": lists})}
-    kinds = ({"do": lists}, fan, fan, passes, split, split, many, pick)
-    return st.one_of(*(st.fixed_dictionaries(kind) for kind in kinds), again)
+    first = {**split, "join": st.just("first")}
+    one_by_one = {**split, "concurrency": st.just(1)}
+    split_again = lists.map(
+        lambda steps: {"parallel": {"a": [effect(), *steps, {"python": "tests.support.ledger:once"}], "b": steps}, "retry": {"times": 9, "delay": "1ms"}}
+    )
+    some = lists.map(lambda steps: {"each": "range(3)", "allow_failures": 3, "concurrency": 2, "do": [*steps, ALWAYS_FAILS]})
+    other = {"switch": st.just("'z'"), "cases": st.just({"a": [effect()]}), "else": lists}
+    each_other = {"each": st.just("range(2)"), **other}
+    late = lists.map(lambda steps: {"do": [*steps, {"wait": "1h"}], "timeout": "40ms", "on_timeout": "continue"})
+    skipped = {"if": st.just(NEVER), **split}
+    instead = {"if": st.just(NEVER), "do": lists, "else": lists}
+    kinds = (
+        {"do": lists}, fan, fan, passes, split, split, many, pick, first, one_by_one, other, each_other, skipped, instead,
+    )  # fmt: skip
+    return st.one_of(*(st.fixed_dictionaries(kind) for kind in kinds), again, split_again, some, late)
 
 
 plans = st.lists(st.recursive(leaves, blocks, max_leaves=6), min_size=1, max_size=4)
 deeds = st.lists(
-    st.sampled_from(["deliver"] * 6 + ["crash", "crash", "steal", "lose", "double", "cancel", "pause", "pause"]), max_size=60
+    st.sampled_from(["deliver"] * 6 + ["crash", "crash", "steal", "lose", "double", "cancel", "pause", "pause", "send"]), max_size=60
 )
 
 
-def expected(steps: Steps, prefix: str, anew: bool = False) -> dict[str, tuple[str, bool]]:
+def expected(steps: Steps, prefix: str, anew: bool = False) -> Expected:
     """Path of every record -> (status, whether a retried block around it may overwrite it)."""
-    found: dict[str, tuple[str, bool]] = {}
+    found: Expected = {}
     for number, step in enumerate(steps, 1):
-        kind = next(key for key in step if key in ("python", "set", "wait", "do", "parallel", "switch"))
+        kind = next(key for key in step if key in KINDS)
         path = f"{prefix}.{kind}@{number}" if prefix else f"{kind}@{number}"
-        found[path] = ("failed" if step.get("on_error") == "continue" else "ok", anew)
+        if step.get("if") == NEVER:
+            found[path] = ("ok" if "else" in step else "skipped", anew)
+            found |= expected(step.get("else", []), f"{path}.else", anew)
+            continue
+        found[path] = ("failed" if step.get("on_error") == "continue" or step == ALWAYS_FAILS else "ok", anew)
         if isinstance(step.get("on_error"), list):
             found |= expected(step["on_error"], f"{path}.on_error", anew)
         if kind in ("do", "parallel", "switch"):
             inner = anew or "retry" in step
             times = int(step["each"][6:-1]) if "each" in step else int(step["until"][9:]) + 1 if "until" in step else None
             for place in [path] if times is None else [f"{path}[{n}]" for n in range(times)]:
-                found[place] = ("ok", anew)
+                found[place] = ("failed" if "allow_failures" in step else "timed_out" if "on_timeout" in step else "ok", anew)
                 found |= inside(step, kind, place, inner)
+            if times is not None:
+                found[path] = ("ok", anew)
     return found
 
 
-def inside(step: dict[str, Any], kind: str, place: str, anew: bool) -> dict[str, tuple[str, bool]]:
+def inside(step: dict[str, Any], kind: str, place: str, anew: bool) -> Expected:
     """What one item, pass or the step itself records below its own path."""
     if kind == "do":
-        return expected(step["do"], place, anew)
+        found = expected(step["do"], place, anew)
+        return uncertain(found) if "on_timeout" in step or "allow_failures" in step else found
     if kind == "switch":
-        return expected(step["cases"]["b"], f"{place}.b", anew)
-    found: dict[str, tuple[str, bool]] = {}
+        name, steps = ("else", step["else"]) if "else" in step else ("b", step["cases"]["b"])
+        return expected(steps, f"{place}.{name}", anew)
+    found = {}
     for name, steps in step["parallel"].items():
         found[f"{place}.{name}"] = ("ok", True)  # cancelled when another failed: recorded anew by a retry of the run
         found |= expected(steps, f"{place}.{name}", anew)
-    return found
+    return uncertain(found) if step.get("join") == "first" else found
+
+
+def uncertain(found: Expected) -> Expected:
+    """Steps that may have been reached, or not."""
+    return dict.fromkeys(found, (None, True))
 
 
 class Machine:
@@ -183,6 +217,9 @@ class Machine:
                 self.project.redis.zadd(timers, {name: 1})
         await self.script("fire_timers", 500)
 
+    async def send(self) -> None:
+        await self.app.client.send("tick", {})
+
     async def pause(self) -> None:
         await asyncio.sleep(0.002)
 
@@ -205,6 +242,7 @@ class Machine:
             await self.hurry()
             if not self.project.redis.llen(self.app.keys.queue()):
                 await self.script("rewake", 100, 500)
+                await self.send()
             await self.deliver()
             await asyncio.sleep(0)
             self.look()
@@ -216,11 +254,17 @@ class Machine:
     def judge(self) -> None:
         """Every step is recorded, and nothing else; no step took effect without need."""
         records = self.project.records(self.rid)
-        assert {path: record.status for path, record in records.items()} == {path: status for path, (status, _) in self.plan.items()}
+        sure = {path: status for path, (status, _) in self.plan.items() if status is not None}
+        assert {path: record.status for path, record in records.items() if path in sure or path not in self.plan} == sure
+        assert all(record.started and record.finished >= record.started - 1 for record in records.values()), records
         for key, count in Counter(ledger.effects).items():
-            _, _, path = key.partition(":")
-            if not self.plan[path][1]:
+            rid, _, path = key.partition(":")
+            if rid != self.rid or not self.plan[path][1]:
                 assert count <= 10 + self.faults, (path, count)
+
+    def runs(self) -> list[str]:
+        """The run, and those that it called."""
+        return [rid.decode() for rid in self.project.redis.zrange(self.app.keys.named("runs"), 0, -1)]
 
 
 async def live(root: Settings, steps: Steps, acts: list[str]) -> None:
@@ -230,6 +274,7 @@ async def live(root: Settings, steps: Steps, acts: list[str]) -> None:
     ledger.mended.clear()
     try:
         async with App(project.settings) as app:
+            project.load(yaml.safe_dump({"steps": CHILD}), "child")
             rid = await app.client.start(project.load(yaml.safe_dump({"steps": steps})), {})
             machine = Machine(app, project, steps, rid)
             await machine.join()
@@ -244,7 +289,8 @@ async def live(root: Settings, steps: Steps, acts: list[str]) -> None:
             for host in machine.hosts:
                 await host.stop(5)
             machine.judge()
-            await project.assert_at_rest(rid)
+            await project.assert_at_rest(*machine.runs())
+            assert not list(project.redis.scan_iter(f"{project.keys.ns}:ev:*:waiting"))
     finally:
         project.close()
 
@@ -253,6 +299,7 @@ async def live(root: Settings, steps: Steps, acts: list[str]) -> None:
     max_examples=80, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
+@example(steps=[{"parallel": {"a": [effect()], "c": [{"parallel": {"a": [effect()], "b": [effect()]}}]}, "join": "first"}], acts=[])
 @given(steps=plans, acts=deeds)
 def test_any_plan_under_any_faults(store_settings: Settings, steps: Steps, acts: list[str]) -> None:
     asyncio.run(live(store_settings, steps, acts))
