@@ -32,10 +32,12 @@ class Failure:
 
 def failures(case: Case, played: Played) -> list[Failure]:
     """Everything in which the run differs from what the case expects; faults of the test itself go first."""
-    found = [Failure("test", "a run to its end", fault) for fault in played.faults]
-    if played.run is None or found:
-        return found
     expect, run = case.expect, played.run
+    found = [Failure("test", "a run to its end", fault) for fault in played.faults]
+    if run is not None and run.error is not None and run.error["type"] != "not_mocked" and found:
+        found += _status(expect, run)  # it may be why
+    if run is None or found:
+        return found
     found += _status(expect, run)
     for key in ("output", "outputs"):
         if key in expect:

@@ -109,6 +109,44 @@ def test_a_run_that_fails_is_no_run_that_was_expected(tmp_path: Path) -> None:
     assert [one.what for one in other.failures] == ["error.type", "error.message"]
 
 
+def test_a_run_that_failed_before_an_event_came_says_why(tmp_path: Path) -> None:
+    outcome = played(tmp_path, """\
+        steps:
+          - if: run.id
+            fail: the shop is closed
+          - wait_for: order.paid
+        """, """\
+        tests:
+          - name: one
+            events: [{at: 1h, event: order.paid}]
+        """)  # fmt: skip
+    assert wrong(outcome) == [
+        ("test", "a run to its end", "the run ended before `order.paid` came"),
+        ("status", "ok", "failed: workflows/flow.yaml:3:5: step fail@1: failed: the shop is closed"),
+    ]
+
+
+def test_emails_from_templates_are_played_too(tmp_path: Path) -> None:
+    (tmp_path / "workflows" / "emails").mkdir(parents=True)
+    (tmp_path / "workflows" / "emails" / "hello.md").write_text(
+        "---\nsubject: Hello {{ who }}\ninputs: {who: string}\n---\nHi {{ who }}\n"
+    )
+    outcome = played(tmp_path, """\
+        steps:
+          - id: hello
+            email: {template: emails/hello.md, to: ann@example.com}
+            with: {who: Ann}
+        """, """\
+        mock: {email: {message_id: m}}
+        tests:
+          - name: one
+            expect:
+              output: {message_id: m}
+              steps: {hello: {given: {to: ann@example.com, with: {who: Ann}}}}
+        """)  # fmt: skip
+    assert wrong(outcome) == []
+
+
 def test_attempts_time_limits_and_retries_are_virtual(tmp_path: Path) -> None:
     flow = """\
         steps:
