@@ -11,6 +11,7 @@ import pytest
 
 from aiflow.settings import Settings
 from aiflow.store.embedded import ensure_server
+from aiflow.testing.expect import as_texts
 from aiflow.testing.stage import PREFIX
 from tests.support.workflow_tests import played, wrong
 
@@ -77,6 +78,19 @@ def test_what_is_not_as_expected_is_said(tmp_path: Path) -> None:
         ("usage.calls", 1, 0),
         ("that", 'steps.welcome.status == "failed"', False),
     ]
+
+
+def test_a_number_and_the_same_text_are_told_apart(tmp_path: Path) -> None:
+    flow = """\
+        steps: [{set: {n: 1, list: ["1"]}}]
+        """
+    outcome = played(tmp_path, flow, """\
+        tests:
+          - name: one
+            expect: {output: {n: "1", list: [1]}}
+        """)  # fmt: skip
+    lines = [as_texts(failure) for failure in outcome.results[0].failures]
+    assert lines == [('"1"', "1"), ("1", '"1"')]
 
 
 def test_what_acts_outside_and_has_no_mock_is_not_run(tmp_path: Path) -> None:
@@ -326,6 +340,26 @@ def test_budgets_secrets_environment_and_the_start_are_the_tests(tmp_path: Path)
               usage: {cost: 2.0}
               steps:
                 page: {given: {url: "https://example.invalid/acme"}, output: {at: "2026-03-01T09:00:00.000Z"}}
+        """)  # fmt: skip
+    assert wrong(outcome) == []
+
+
+def test_a_budget_ends_what_is_played_too(tmp_path: Path) -> None:
+    flow = """\
+        budget: 1.00
+        steps:
+          - id: one
+            llm: {text: x, model: fast}
+          - id: two
+            llm: {text: x, model: fast}
+          - id: three
+            embed: {input: x, model: fast}
+        """
+    outcome = played(tmp_path, flow, """\
+        mock: {llm: {output: fine, usage: {cost: 0.6, calls: 1}}, embed: {output: [1.0]}}
+        tests:
+          - name: one
+            expect: {error: {type: budget, step: three}, usage: {cost: 1.2}, ran: [two]}
         """)  # fmt: skip
     assert wrong(outcome) == []
 
