@@ -171,12 +171,13 @@ def _lines(result: Result, colour: bool) -> list[str]:
 
 
 def _difference(failure: Failure, colour: bool) -> list[str]:
-    from aiflow.testing.expect import as_text
+    from aiflow.testing.expect import as_texts
 
+    expected, got = map(clean, as_texts(failure))
     if failure.what == "test":
-        first, *rest = clean(as_text(failure.got)).splitlines()
+        first, *rest = got.splitlines()
         return [tint(first, "red", colour), *(f"    {line}" for line in rest)]
-    expected, got = (clean(as_text(value))[:LONGEST] for value in (failure.expected, failure.got))
+    expected, got = expected[:LONGEST], got[:LONGEST]
     if "\n" in expected and "\n" in got:
         import difflib
 

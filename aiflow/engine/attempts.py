@@ -378,6 +378,7 @@ class Attempts(Writing, abc.ABC):
             except StepError as second:
                 error = second.error if isinstance(second, Failed) else error
                 rest = None
+                self._cut(entry)
         if cs.on_error == "continue":
             return self._passed_over(cs, path, "failed", error, attempts, started)
         if cs.on_error == "stop":
@@ -421,7 +422,8 @@ class Attempts(Writing, abc.ABC):
     ) -> Value:
         before = self.base.get("error")
         self.base["error"] = error
-        ran = bool(isinstance(entry[2], dict) and entry[2].get("ran")) or bool(rest)
+        resumed = entry[1] == slot and isinstance(entry[2], dict)  # and not from `on_timeout` into `on_error`
+        ran = bool(resumed and entry[2].get("ran")) or bool(rest)
         entry[1], entry[2] = slot, {"error": error, "n": attempts, "ran": ran, "t": started}
         try:
             value = await self.run_list(steps, rest)

@@ -29,7 +29,7 @@ from aiflow.engine.turns import Turns
 from aiflow.errors import AiflowError, StepError, StoreError
 from aiflow.ids import new_run_id
 from aiflow.language.model import Step, walk_paths
-from aiflow.language.prompts import Prompt, parse_prompt
+from aiflow.language.prompts import Prompt, parse_email, parse_prompt
 from aiflow.masking import Masker
 from aiflow.plan import CompiledPlan, CompiledStep, compile_plan
 from aiflow.settings import Settings
@@ -261,12 +261,13 @@ class Host:
         return plan
 
     def prompt(self, plan: CompiledPlan, cs: CompiledStep) -> Prompt | None:
-        """The prompt file of a step, parsed once."""
+        """The prompt file of a step, or the template of an email, parsed once."""
         if cs.step.prompt is None:
             return None
         key = (plan.version, cs.step.prompt)
         if key not in self._prompts:
-            self._prompts[key] = parse_prompt(plan.workflow.prompts[cs.step.prompt])
+            parse = parse_email if cs.step.kind == "email" else parse_prompt
+            self._prompts[key] = parse(plan.workflow.prompts[cs.step.prompt])
         return self._prompts[key]
 
     async def frame_state(self, rid: str, path: str, default_ms: int) -> tuple[bytes, int, str, int]:

@@ -32,10 +32,12 @@ class Failure:
 
 def failures(case: Case, played: Played) -> list[Failure]:
     """Everything in which the run differs from what the case expects; faults of the test itself go first."""
-    found = [Failure("test", "a run to its end", fault) for fault in played.faults]
-    if played.run is None or found:
-        return found
     expect, run = case.expect, played.run
+    found = [Failure("test", "a run to its end", fault) for fault in played.faults]
+    if run is not None and run.error is not None and run.error["type"] != "not_mocked" and found:
+        found += _status(expect, run)  # it may be why
+    if run is None or found:
+        return found
     found += _status(expect, run)
     for key in ("output", "outputs"):
         if key in expect:
@@ -171,6 +173,13 @@ def _scope(case: Case, played: Played) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def as_text(value: Value) -> str:
-    """A value in a report: JSON, a sentence as it is."""
+def as_texts(failure: Failure) -> tuple[str, str]:
+    """What was expected and what came, for a report: JSON, a sentence as it is unless it would look like the other value."""
+    expected, got = _as_text(failure.expected), _as_text(failure.got)
+    if expected == got:
+        expected, got = (json.dumps(plain(one), ensure_ascii=False, default=str) for one in (failure.expected, failure.got))
+    return expected, got
+
+
+def _as_text(value: Value) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from xml.etree import ElementTree
 
 from aiflow.errors import SpecError
-from aiflow.testing.expect import as_text
+from aiflow.testing.expect import as_texts
 from aiflow.testing.runner import Result
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -41,9 +41,10 @@ def _case(suite: ElementTree.Element, result: Result) -> None:
         file=result.suite.shown, line=result.case.place.split(":")[-2],
     )  # fmt: skip
     if result.failures:
-        lines = [f"{one.what}\n  expected: {as_text(one.expected)}\n  got:      {as_text(one.got)}" for one in result.failures]
-        first = result.failures[0]
-        _element(case, "failure", message=f"{first.what}: {as_text(first.got)}", type=first.what).text = _clean("\n".join(lines))
+        texts = [(one.what, *as_texts(one)) for one in result.failures]
+        lines = [f"{what}\n  expected: {expected}\n  got:      {got}" for what, expected, got in texts]
+        what, _, got = texts[0]
+        _element(case, "failure", message=f"{what}: {got}", type=what).text = _clean("\n".join(lines))
 
 
 def _element(parent: ElementTree.Element, tag: str, /, **attributes: object) -> ElementTree.Element:

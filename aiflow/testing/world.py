@@ -52,7 +52,9 @@ REAL_LIMIT_S = 60.0
 FETCH = 100
 TIMERS = 500
 NO_LEASE_MS = 1 << 50
-WITHOUT_FILES = frozenset({"llm", "embed", "wait"})
+ASKING = frozenset({"llm", "embed"})
+"""Kinds that ask models, which cost: before each call stands the budget of the run."""
+WITHOUT_FILES = ASKING | {"wait"}
 
 
 @dataclass
@@ -237,6 +239,8 @@ class World:
         if said is None:  # other items of this step have a mock, this one has not
             return await (self._real if step.kind in REAL else self._refused)(call)
         self._played.given[context.path] = {**call.config, "with": context.data}
+        if step.kind in ASKING and (left := await context.budget_left()) is not None and left <= 0:
+            raise StepError("budget", "the budget of the run is spent", hint="raise `budget`, or let mocks cost less")
         # What a mock says is never kept, nor taken from what was; with `cache` a step waits for its turn in here.
         done = await context.cached(_never_equal, lambda: outcome_of(said, call.scope, self._clock.sleep))
         if step.kind == "llm":

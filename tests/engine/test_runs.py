@@ -488,6 +488,55 @@ async def test_on_timeout(run: Run) -> None:
     assert info.outputs == {"a": [None, "timed_out"], "b": ["timeout", "ok"], "c": ["worse", "ok"]}
 
 
+async def test_a_handler_that_left_everything_out_handles_nothing_after_on_timeout_either(run: Run) -> None:
+    info = await run(
+        """
+        steps:
+          - id: a
+            python: work:slow
+            with: {s: 5}
+            timeout: 20ms
+            on_timeout:
+              - python: work:echo
+              - id: late
+                fail: {message: nobody, type: nobody}
+            on_error:
+              - if: error.type == 'rejected'
+                set: {approved: false}
+        """
+    )
+    assert info.error is not None
+    assert (info.status, info.error["type"], info.error["step"]) == ("failed", "nobody", "a.on_timeout.late")
+
+
+async def test_a_run_that_was_left_in_on_error_after_on_timeout_goes_on_there(run: Run, project: Project) -> None:
+    info = await run(
+        """
+        steps:
+          - id: a
+            python: work:slow
+            with: {s: 5}
+            timeout: 20ms
+            on_timeout:
+              - python: work:echo
+                with: {value: 1}
+              - fail: {message: nobody, type: nobody}
+            on_error:
+              - python: work:echo
+                with: {value: 2}
+              - python: work:echo
+                with: {value: 3}
+              - wait: 50ms
+              - python: work:echo
+                with: {value: "{{ error.type }}"}
+        outputs: {a: "{{ steps.a.output }}"}
+        """
+    )
+    assert info.outputs == {"a": "nobody"}, info.error
+    counts = project.counts()
+    assert (counts["a.on_timeout.python@1"], counts["a.on_error.python@2"], counts["a.on_error.python@4"]) == (1, 1, 1)
+
+
 async def test_on_error(run: Run, project: Project) -> None:
     info = await run(
         """

@@ -11,6 +11,7 @@ import pytest
 
 from aiflow.settings import Settings
 from aiflow.store.embedded import ensure_server
+from aiflow.testing.expect import as_texts
 from aiflow.testing.stage import PREFIX
 from tests.support.workflow_tests import played, wrong
 
@@ -79,6 +80,19 @@ def test_what_is_not_as_expected_is_said(tmp_path: Path) -> None:
     ]
 
 
+def test_a_number_and_the_same_text_are_told_apart(tmp_path: Path) -> None:
+    flow = """\
+        steps: [{set: {n: 1, list: ["1"]}}]
+        """
+    outcome = played(tmp_path, flow, """\
+        tests:
+          - name: one
+            expect: {output: {n: "1", list: [1]}}
+        """)  # fmt: skip
+    lines = [as_texts(failure) for failure in outcome.results[0].failures]
+    assert lines == [('"1"', "1"), ("1", '"1"')]
+
+
 def test_what_acts_outside_and_has_no_mock_is_not_run(tmp_path: Path) -> None:
     flow = """\
         steps:
@@ -107,6 +121,44 @@ def test_a_run_that_fails_is_no_run_that_was_expected(tmp_path: Path) -> None:
     assert plain.failures[0].got == "failed: workflows/flow.yaml:2:13: step a: unlucky: no luck"
     assert (meant.passed, short.passed) == (True, True)
     assert [one.what for one in other.failures] == ["error.type", "error.message"]
+
+
+def test_a_run_that_failed_before_an_event_came_says_why(tmp_path: Path) -> None:
+    outcome = played(tmp_path, """\
+        steps:
+          - if: run.id
+            fail: the shop is closed
+          - wait_for: order.paid
+        """, """\
+        tests:
+          - name: one
+            events: [{at: 1h, event: order.paid}]
+        """)  # fmt: skip
+    assert wrong(outcome) == [
+        ("test", "a run to its end", "the run ended before `order.paid` came"),
+        ("status", "ok", "failed: workflows/flow.yaml:3:5: step fail@1: failed: the shop is closed"),
+    ]
+
+
+def test_emails_from_templates_are_played_too(tmp_path: Path) -> None:
+    (tmp_path / "workflows" / "emails").mkdir(parents=True)
+    (tmp_path / "workflows" / "emails" / "hello.md").write_text(
+        "---\nsubject: Hello {{ who }}\ninputs: {who: string}\n---\nHi {{ who }}\n"
+    )
+    outcome = played(tmp_path, """\
+        steps:
+          - id: hello
+            email: {template: emails/hello.md, to: ann@example.com}
+            with: {who: Ann}
+        """, """\
+        mock: {email: {message_id: m}}
+        tests:
+          - name: one
+            expect:
+              output: {message_id: m}
+              steps: {hello: {given: {to: ann@example.com, with: {who: Ann}}}}
+        """)  # fmt: skip
+    assert wrong(outcome) == []
 
 
 def test_attempts_time_limits_and_retries_are_virtual(tmp_path: Path) -> None:
@@ -288,6 +340,26 @@ def test_budgets_secrets_environment_and_the_start_are_the_tests(tmp_path: Path)
               usage: {cost: 2.0}
               steps:
                 page: {given: {url: "https://example.invalid/acme"}, output: {at: "2026-03-01T09:00:00.000Z"}}
+        """)  # fmt: skip
+    assert wrong(outcome) == []
+
+
+def test_a_budget_ends_what_is_played_too(tmp_path: Path) -> None:
+    flow = """\
+        budget: 1.00
+        steps:
+          - id: one
+            llm: {text: x, model: fast}
+          - id: two
+            llm: {text: x, model: fast}
+          - id: three
+            embed: {input: x, model: fast}
+        """
+    outcome = played(tmp_path, flow, """\
+        mock: {llm: {output: fine, usage: {cost: 0.6, calls: 1}}, embed: {output: [1.0]}}
+        tests:
+          - name: one
+            expect: {error: {type: budget, step: three}, usage: {cost: 1.2}, ran: [two]}
         """)  # fmt: skip
     assert wrong(outcome) == []
 
