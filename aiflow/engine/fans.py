@@ -12,7 +12,7 @@ from aiflow.errors import ExpressionError, StepError
 from aiflow.language.model import join
 from aiflow.plan import BRANCHES, CompiledStep
 from aiflow.store.records import Record
-from aiflow.store.runs import Fan, FanState
+from aiflow.store.runs import Fan, FanState, Lost
 from aiflow.values import Value, encode, type_name
 
 if TYPE_CHECKING:
@@ -108,14 +108,14 @@ class Fans:
         return {name: await self.frame.results.output(join(path, name), record) for name, record in done.items()}
 
     async def _undecided(self, cs: CompiledStep, fan: str, state: FanState, records: dict[str, Record]) -> NoReturn:
-        """Branches failed, or are not done yet. Raises Failed, Leave."""
+        """Branches failed, or are not done yet. Raises Failed, Leave, Lost."""
         failed = [record for record in records.values() if not record.done and record.error is not None]
         if state.generation < self.frame.run.generation:
             await self._again(cs, fan, state)
         if not state.stopped and state.finished < state.total:
             await self.frame.leave(self.frame.clock() + LOOK_AGAIN_MS)
         if not failed:
-            raise StepError("lost", f"the branches of {fan} are not in the store any more")
+            raise Lost  # it did not fail: a fan-out around it is over
         first = min(failed, key=lambda record: record.finished)
         assert first.error is not None
         self.frame.stopped_at = self.frame.cursor()
@@ -131,14 +131,18 @@ class Fans:
 
     async def _collect(self, cs: CompiledStep, path: str, entry: Entry) -> Value:
         state = await self._state(path)
-        complete = state.finished >= state.total and not state.stopped
+        given_up = state.stopped and state.failed <= state.allowed  # it did not fail: a fan-out around it is over
+        complete = state.finished >= state.total and (not state.stopped or given_up)
         if state.generation < self.frame.run.generation and (not complete or state.failed > state.allowed):
             await self._again(cs, path, state)
             # It was stopped from outside after its last item, before anybody collected it.
             state, complete = replace(state, finished=state.total, failed=0, stopped=False), True
+            given_up = False
+        if not complete and given_up:
+            raise Lost
         if not complete and not state.stopped:
             await self.frame.leave(self.frame.clock() + LOOK_AGAIN_MS)
-        if state.stopped:
+        if not complete:
             raise await self._failure(cs, path, state)
         now = self.frame.clock()
         record = Record(count=state.total, failed=state.failed, started=state.begun_ms or now, finished=now)

@@ -246,3 +246,27 @@ async def test_an_item_leaves_nothing_of_what_stood_in_it(project: Project, work
     assert project.redis.smembers(project.keys.run(rid) + ":keys") == set()
     project.touch("go")
     assert (await ended(working, rid)).status == "ok"
+
+
+async def test_items_of_a_loop_that_is_over_do_not_speak_for_it(run: Run, project: Project) -> None:
+    """The failure of the loop is that of the item that failed, not one that another item passed over."""
+    for _ in range(16):
+        info = await run(
+            """
+            steps:
+              - id: outer
+                each: range(24)
+                concurrency: 24
+                do:
+                  - id: inner
+                    each: [0, 1]
+                    on_error: continue
+                    do:
+                      - python: work:echo
+                      - if: item == 0
+                        fail: {message: passed over, type: quiet}
+                  - fail: {message: counts, type: loud}
+            """
+        )
+        assert (info.status, info.error and info.error["type"]) == ("failed", "loud")
+        await project.assert_at_rest(info.run_id)
