@@ -171,7 +171,7 @@ async def test_no_memory_left(working: App, project: Project) -> None:
 async def test_intake_while_the_server_is_away(project: Project, app: App) -> None:
     """A start that was refused left nothing; one that was accepted is there."""
     flow = project.load("steps:\n  - python: work:echo\n")
-    accepted, refused = [], 0
+    accepted = []
     for _ in range(3):
         await kill_server(project)
         deadline = time.monotonic() + 0.5
@@ -179,13 +179,11 @@ async def test_intake_while_the_server_is_away(project: Project, app: App) -> No
             try:
                 accepted.append(await app.client.start(flow, {}))
             except StoreError:
-                refused += 1
                 await asyncio.sleep(0.01)
         await answers(project)
-    assert refused and accepted
+    assert accepted
     stored = {rid.decode() for rid in project.redis.zrange(project.keys.named("runs"), 0, -1)}
-    assert stored >= set(accepted)
-    assert len(stored) - len(accepted) <= 3  # of those in flight at the moment of a kill nobody can say
+    assert stored == set(accepted)  # also those in flight at the moment of a kill
     worker = app.worker()
     await worker.start()
     for rid in stored:
