@@ -246,3 +246,12 @@ async def test_an_item_leaves_nothing_of_what_stood_in_it(project: Project, work
     assert project.redis.smembers(project.keys.run(rid) + ":keys") == set()
     project.touch("go")
     assert (await ended(working, rid)).status == "ok"
+
+
+async def test_branches_that_were_cancelled_long_ago_are_forgotten(run: Run, project: Project) -> None:
+    key = project.keys.named("cancels")
+    project.redis.zadd(key, {"long ago|": 1})
+    info = await run("steps:\n  - parallel:\n      a: [{set: {x: 1}}]\n      b: [{wait: 1h}]\n    join: first\n")
+    assert info.status == "ok"
+    left = [name.decode().partition("|")[0] for name in project.redis.zrange(key, 0, -1)]
+    assert left == [info.run_id]
