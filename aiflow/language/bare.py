@@ -38,7 +38,11 @@ def _braces(text: str, key: str) -> ExpressionSyntaxError:
     otherwise = "as text it would be no list" if key in _LISTS else "as text it would always be true"
     if key not in _LISTS and not key.startswith(("if", "until", "match", "assert", "that", "retry", "while")):
         otherwise = "it stands without braces"
-    fixed = text.strip() if "{%" in text else _PAIR.sub(_without_braces, text.strip())
+    fixed = text.strip()
+    if (whole := _PAIR.fullmatch(fixed)) and "}}" not in whole[1]:
+        fixed = whole[1]
+    elif "{%" not in text:
+        fixed = _PAIR.sub(_without_braces, fixed)
     try:
         parse_bare(fixed)
         hint = f"write: {key}: {fixed}"

@@ -39,6 +39,14 @@ FOREIGN_STEP: Mapping[str, str] = {
 """Words of other languages in a step and ours for them."""
 
 FOREIGN_SENTENCES: Mapping[str, str] = {
+    "elif": "aiflow says: switch: [{if: ..., do: [...]}, {if: ..., do: [...]}, {do: [...]}]",
+    "elsif": "aiflow says: switch: [{if: ..., do: [...]}, {if: ..., do: [...]}, {do: [...]}]",
+    "else_if": "aiflow says: switch: [{if: ..., do: [...]}, {if: ..., do: [...]}, {do: [...]}]",
+    "working-directory": "the folder of a script is an option of it: shell: {run: ..., cwd: ...}",
+    "working_directory": "the folder of a script is an option of it: shell: {run: ..., cwd: ...}",
+    "changed_when": "drop it: a step that does not fail is ok",
+    "failed_when": "let a step after it say so: assert: ...",
+    "become": "drop it: steps run as the user who runs the worker",
     "needs": "steps run from top to bottom; move this step below the ones it needs",
     "depends_on": "steps run from top to bottom; move this step below the ones it needs",
     "depends": "steps run from top to bottom; move this step below the ones it needs",
@@ -156,3 +164,10 @@ FOREIGN_OPTIONS: Mapping[str, Mapping[str, str]] = {
               "until": "if"},
 }  # fmt: skip
 """Words of other tools inside the options of a kind, or inside the map of a word, and ours for them."""
+
+FOREIGN_VALUES: Mapping[str, Mapping[str, str]] = {
+    "join": {"any": "first", "one": "first", "race": "first", "fastest": "first", "wait": "all", "both": "all", "every": "all"},
+    "overflow": {"cancel": "replace", "restart": "replace", "cancel-in-progress": "replace", "drop": "skip", "single": "skip",
+                 "ignore": "skip", "queued": "queue", "wait": "queue", "error": "fail", "forbid": "skip", "allow": "queue"},
+}  # fmt: skip
+"""Values that other tools give to what is a word of ours, and ours for them."""

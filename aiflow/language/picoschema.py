@@ -134,6 +134,14 @@ class _Reader:
             key = _plain_name(path)
             hint = f"the question mark belongs to the name: {key}?: {name.rstrip('?')}"
             return self.fault(path, f"there is no type `{name}`", hint, code="unknown-type")
+        if name.lower() in ("enum", "choice", "select", "options"):
+            key = _plain_name(path[:-1] if path[-1:] == ("type",) else path)
+            hint = f"for one of several values write: {key}(enum): [a, b]"
+            return self.fault(path, f"there is no type `{name}`", hint, code="unknown-type")
+        bare, equals, default = (part.strip() for part in name.partition("="))
+        if equals and bare in TYPES:
+            hint = f"write: {_plain_name(path)}: {{type: {bare}, default: {default}}}"
+            return self.fault(path, f"there is no type `{name}`", hint, code="unknown-type")
         near = _OTHER_NAMES.get(name.lower()) or next(iter(get_close_matches(name.lower(), TYPES, 1, 0.6)), None)
         hint = f"did you mean `{near}`?" if near else "types: " + ", ".join(TYPES)
         return self.fault(path, f"there is no type `{name}`", hint, code="unknown-type")

@@ -289,6 +289,18 @@ def _inner(node: nodes.Filter) -> Iterator[Fault]:
             yield Fault(f"the {kind} `{word.value}` {wrong}", offset_of(word) + 1, "filter-arguments")
 
 
+_OTHER_FUNCTIONS = {
+    "len": "use the filter: ... | length", "str": "use the filter: ... | string", "dict": 'write: {"key": value}',
+    "success": "drop it: a step runs only when all before it went well",
+    "failure": "what is done after a failure stands in `on_error`, at the step or at the top of the workflow",
+    "always": "what is done in any case stands in `finally`, at the top of the workflow",
+    "cancelled": "what is done in any case stands in `finally`, at the top of the workflow; there run.status says how it ended",
+    "contains": "write: 'x' in a", "startsWith": "write: a is matches('^x')", "endsWith": "write: a is matches('x$')",
+    "toJSON": "use the filter: ... | json", "fromJSON": "use the filter: ... | from_json",
+    "is_state": "a state is asked for by a step, such as `http`", "states": "a state is asked for by a step, such as `http`",
+}  # fmt: skip
+
+
 def _remedy(kind: str, name: str, table: Mapping[str, object]) -> str:
     left_out = {"safe": "nothing is escaped here", "attr": "write: a.name", "pprint": "use `json`", "xmlattr": "", "random": ""}
     if kind == "filter" and name in left_out:
@@ -297,5 +309,4 @@ def _remedy(kind: str, name: str, table: Mapping[str, object]) -> str:
         return f"`{name}` is a filter, write: ... | {name}"
     if kind == "filter" and name in TESTS:
         return f"`{name}` is a test, write: ... is {name}"
-    other = {"len": "use the filter: ... | length", "str": "use the filter: ... | string", "dict": 'write: {"key": value}'}
-    return other.get(name, "") if kind == "function" and name in other else did_you_mean(name, table)
+    return _OTHER_FUNCTIONS[name] if kind == "function" and name in _OTHER_FUNCTIONS else did_you_mean(name, table)

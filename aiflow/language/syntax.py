@@ -44,6 +44,7 @@ _BLOCKS = {
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_UNITS = frozenset({"ms", "s", "m", "min", "h", "d", "w"})
 _WRITTEN = re.compile(r"""[\w.]+|"[^"]*"|'[^']*'|\S""")
 
 
@@ -280,13 +281,21 @@ def _plain_words(message: str, text: str, bare: bool, offset: int) -> tuple[str,
         written = _WRITTEN.match(text, offset)
         word = written[0] if written and match[2] in ("string", "integer", "float", "name") else match[2]
         word = {"end of print statement": "}}", "end of statement block": "%}"}.get(word, word)
+        if match[1] == "," and word == "for":
+            return "`for` was not expected here: lists are made with filters", "write: items | map(attribute='name')"
+        if word in _UNITS and text[:offset].rstrip()[-1:].isdigit():
+            return f"`{word}` was not expected here", f"a duration is a text: '1{word}'"
         if match[1] == "end of print statement":
             return f"`{word}` was not expected here", "between two values there must be an operator"
         return f"`{word}` was not expected here", f"expected: {match[1]}"
     if match := re.match(r"unexpected '(.)', expected '(.)'", message):
         return f"`{match[2]}` is missing", f"a bracket is opened and not closed before `{match[1]}`"
     if match := re.match(r"[Uu]nexpected '?(.*?)'?$", message):
-        return f"`{match[1]}` was not expected here", ""
+        if match[1] == "end of print statement":
+            return "the expression ends too early", ""
+        if match[1] == "}":
+            return "`}` was not expected here", "an expression ends with two: }}"
+        return f"`{match[1]}` was not expected here", "a list stands in brackets: [a, b]" if match[1] == "," else ""
     if match := re.match(r"Encountered unknown tag '(.*?)'", message):
         return f"there is no `{{% {match[1]} %}}`", "there are `{% if %}`, `{% elif %}`, `{% else %}` and `{% for %}`"
     return message[:1].lower() + message[1:].rstrip("."), ""

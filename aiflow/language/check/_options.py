@@ -35,7 +35,7 @@ def step_list(look: Inspection, steps: Any, path: Path, word: str) -> None:
         if isinstance(step, dict) and step:
             continue
         what = "an empty map" if step == {} else "nothing" if step is None else said(step)
-        hint = ""
+        hint = "" if step else "write for example: - llm: prompts/summarize.md, or remove the dash"
         if isinstance(step, str):
             near = nearest(step.split(":")[0], [*kinds(), *MODIFIERS])
             hint = f"write: - {near}: ..." if near else "write for example: - llm: prompts/summarize.md"
@@ -168,6 +168,8 @@ def _case_keys(look: Inspection, case: Mapping[Any, Any], where: Path) -> set[st
         ours = _CASE_WORDS.get(str(key)) or nearest(str(key), ("if", "do"))
         shown = flow(case[key])
         hint = f"aiflow says: {ours}: {shown}" if ours else f"put the step into `do`: - do: [{{{key}: {shown}}}]"
+        if key in ("else", "default", "otherwise"):
+            ours, hint = "do", f"the last case has no `if`, write: - do: {shown}"
         look.at_key((*where, key), f"unknown key `{key}` in a case of `switch`", "unknown-key", hint)
         meant |= {ours} if ours else set()
     return meant
@@ -176,7 +178,8 @@ def _case_keys(look: Inspection, case: Mapping[Any, Any], where: Path) -> set[st
 def _short(look: Inspection, kind: StepKind, value: Any, path: Path) -> None:
     if kind.short is None:
         options = ", ".join(kind.schema.get("required", ())) or ", ".join(list(kind.schema.get("properties", {}))[:3])
-        look.at_value(path, f"`{kind.name}` must be a map of options ({options} ...), this is {said(value)}", "wrong-type")
+        message = f"`{kind.name}` must be a map of options ({options} ...), this is {said(value)}"
+        look.at_value(path, message, "wrong-type", hint_for_kind(kind))
         return
     schema = kind.short_schema or kind.schema.get("properties", {}).get(kind.short, {})
     word = Word(schema, "")
@@ -248,7 +251,8 @@ def _one_of(look: Inspection, kind: StepKind, config: Mapping[str, Any], path: P
 def kind_default(look: Inspection, kind: StepKind, value: Any, path: Path) -> None:
     """`defaults.KIND`"""
     if not isinstance(value, dict):
-        look.at_value(path, f"`defaults.{kind.name}` must be a map of options, this is {said(value)}", "wrong-type")
+        hint = f"write: {kind.name}: {{model: {flow(value)}}}" if isinstance(value, str) and kind.name in ("llm", "embed") else ""
+        look.at_value(path, f"`defaults.{kind.name}` must be a map of options, this is {said(value)}", "wrong-type", hint)
         return
     given = {}
     for key, one in value.items():

@@ -24,7 +24,9 @@ def say_missing(look: Inspection, where: Path, written: str, target: FilePath, w
 def _nearest_file(written: str, target: FilePath, what: str) -> str:
     """The file that was probably meant: a similar name in that folder, or that name in a folder nearby."""
     folder = target if target.is_dir() else target.parent
+    suffixes = (".md",) if what in ("prompts", "emails") else (".yaml", ".yml", ".json")
     names = sorted(one.name for one in folder.iterdir() if one.is_file()) if folder.is_dir() else []
+    names = [one for one in names if one.endswith(suffixes)]
     near = nearest(target.name, names)
     if near:
         head = written.rstrip("/").rpartition("/")[0] if not target.is_dir() else written.rstrip("/")
@@ -36,5 +38,7 @@ def _nearest_file(written: str, target: FilePath, what: str) -> str:
         if (base / place / target.name).is_file() and base.is_dir():
             found = (base / place / target.name).relative_to(base).as_posix()
             return f"did you mean {found}?"
+    if what == "prompts" and " " in written.strip():
+        return "the prompt itself, instead of its path, is the option `text`"
     start = f"paths of {what} start at the folder of this file"
     return f"{start}; in {folder.name}/ there are: {listed(names[:8])}" if names else start

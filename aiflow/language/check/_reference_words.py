@@ -104,7 +104,7 @@ def name_hint(look: Inspection, site: Site, reference: Reference) -> str:
         return "the output of the pass is `result`"
     if name in special and name not in look.definitions.input_names and name not in look.tree.by_id:
         return special[name]
-    if name in look.tree.by_id:
+    if name in look.tree.by_id and (site.node is None or site.node.id != name):
         rest = path if reference.path[:1] and reference.path[0] in STEP_FIELDS else f".output{path}"
         return f"did you mean `steps.{name}{rest}`?"
     if name in look.definitions.input_names:
@@ -114,11 +114,14 @@ def name_hint(look: Inspection, site: Site, reference: Reference) -> str:
     loops = [one.item_name for one in look.tree.nodes if one.has_each]
     if name in loops:
         return f"`{name}` is known only inside its `each`"
-    known = [*EVERYWHERE, "step", *site.scope]
+    if "event" in site.scope and name in ("data", "name", "id", "time"):
+        return f"did you mean `event.{name}{path}`?"
+    known = list(dict.fromkeys((*EVERYWHERE, "step", *site.scope)))
     near = nearest(name, known)
     if near:
         return f"did you mean `{near}`?"
-    near = nearest(name, [*look.definitions.input_names, *look.tree.by_id])
+    steps = [one for one in look.tree.by_id if site.node is None or site.node.id != one]
+    near = nearest(name, [*look.definitions.input_names, *steps])
     if near:
         is_input = near in look.definitions.input_names
         return f"did you mean `inputs.{near}`?" if is_input else f"did you mean `steps.{near}.output`?"

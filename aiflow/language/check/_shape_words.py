@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
@@ -15,6 +16,7 @@ from aiflow.language.foreign import (
     FOREIGN_STEP,
     FOREIGN_TOP,
     FOREIGN_TOP_SENTENCES,
+    FOREIGN_VALUES,
 )
 from aiflow.language.tree import Node, Path
 from aiflow.language.vocabulary import (
@@ -112,6 +114,8 @@ def unknown_option(look: Inspection, node: Node | None, kind: StepKind, key: Any
         if node is not None:
             node.meant.add("with")
         hint = f"what is handed over stands beside `{kind.name}`: write at the step: with: {flow(value)}"
+    elif ours == "schema" and not isinstance(value, dict):
+        hint = "say what the answer holds: schema: {title: string, tags(array): string}"
     elif ours is not None and ours in properties:
         hint = f"aiflow says: {ours}: {flow(value)}"
     else:
@@ -134,10 +138,11 @@ def say_misfit(
     if key in _ITEMS and len(misfit.path) > 1:
         full = f"`{'.'.join(map(str, misfit.path[1:]))}` of {_ITEMS[key]}"
     if misfit.what == "unknown":
-        ours = FOREIGN_OPTIONS.get(key, {}).get(misfit.name)
         hint = did_you_mean(misfit.name, misfit.known, f"it takes: {listed(map(str, misfit.known))}")
-        if ours is not None and (nearest(misfit.name, misfit.known) in (None, ours) or misfit.name not in ours):
-            hint = f"aiflow says: {ours}: {flow(value)}"
+        if (ours := _foreign_option(key, misfit)) is not None:
+            shown = "replace" if misfit.name == "cancel-in-progress" else flow(value)
+            unit = "s" if ours in ("delay", "max_delay") and isinstance(value, (int, float)) else ""
+            hint = f"aiflow says: {ours}: {shown}{unit}"
         where = _ITEMS.get(key, f"`{key}`")
         look.at_key(path, f"unknown key `{misfit.name}` in {where}", "unknown-key", hint)
         look.wrong.add(path)
@@ -153,7 +158,7 @@ def say_misfit(
     if misfit.what == "enum" and isinstance(value, str):
         texts = [one for one in misfit.known if isinstance(one, str)]
         message = f"{full} must be {wants}, not `{value}`"
-        look.at_value(path, message, "wrong-type", did_you_mean(value, texts))
+        look.at_value(path, message, "wrong-type", did_you_mean(value, texts, _other_value(key, value)))
         return
     if misfit.what == "pattern" and isinstance(value, str) and " such as " in wants:
         message = f"{full} must look like `{wants.partition(' such as ')[2]}`, not `{value}`"
@@ -161,7 +166,9 @@ def say_misfit(
         if misfit.path and misfit.path[-1] == "webhook":
             hint = f"write: webhook: /{value.strip('/')}"
         if key == "python":
-            hint = f"write: python: {_module_and_function(value, look.settings.root)}"
+            given = _module_and_function(value, look.settings.root)
+            fits = re.search(str(word.schema.get("pattern", "")), given) is not None
+            hint = f"write: python: {given}" if fits else "put the code into a function of a .py file: python: module:function"
         look.at_value(path, message, "wrong-type", hint)
         return
     said_of = (
@@ -170,6 +177,23 @@ def say_misfit(
         else (f", this is {said(value)}")
     )
     look.at_value(path, f"{full} must be {wants or 'something else'}{said_of}", "wrong-type", _remedy(path, misfit, word, value))
+
+
+def option_meant(key: str, misfit: Misfit) -> str | None:
+    """The option of a word that an unknown key in its map probably stands for."""
+    return _foreign_option(key, misfit) or nearest(misfit.name, misfit.known)
+
+
+def _foreign_option(key: str, misfit: Misfit) -> str | None:
+    ours = FOREIGN_OPTIONS.get(key, {}).get(misfit.name)
+    near = nearest(misfit.name, misfit.known)
+    return ours if ours is not None and (near in (None, ours) or misfit.name not in ours) else None
+
+
+def _other_value(key: str, value: str) -> str:
+    """What other tools call a value that is not near ours."""
+    ours = FOREIGN_VALUES.get(key, {}).get(value.lower())
+    return f"write: {key}: {ours}" if ours else ""
 
 
 def _no_unit(misfit: Misfit, key: str, value: Any) -> bool:
@@ -208,7 +232,9 @@ def _top_translated(text: str, ours: str, value: Any) -> str:
             return f"triggers: [{{cron: {flow(value)}}}]" if isinstance(value, str) else "triggers: [{cron: ...}]"
         case "triggers" if isinstance(value, str):
             return f"triggers: [{{event: {flow(value)}}}]"
-        case "triggers" if isinstance(value, dict):
+        case "triggers" if not isinstance(value, dict) or not value.keys() & {"event", "cron", "webhook"}:
+            return 'triggers: [{event: NAME}], [{cron: "0 9 * * *"}] or [{webhook: /path}]'
+        case "triggers":
             return f"triggers: [{flow(value)}]"
         case "defaults" if text in ("retries", "retry"):
             return f"defaults: {{retry: {flow(value)}}}"
@@ -245,6 +271,8 @@ def _translated(text: str, ours: str, value: Any) -> str:
         return "wait_for: NAME, with match: event.data.id == ... beside it"
     if ours == "every" and isinstance(value, (int, float)):
         return f"every: {value}s"
+    if ours == "with" and not isinstance(value, dict):
+        return "with: {name: value}"
     if ours in MODIFIERS:
         if ours in ("on_error", "retry") and isinstance(value, (dict, bool)):
             return f"{ours}: {MODIFIERS[ours].write}"

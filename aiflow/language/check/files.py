@@ -75,6 +75,7 @@ def _llm(look: Inspection, node: Node) -> None:
         _schema(look, (*path, "schema"), config.get("schema"))
     written = config.get("prompt")
     if not isinstance(written, str):
+        _no_suffix(look, path, value)
         return
     where = (*path, "prompt") if long else path
     if has_template(written):
@@ -88,6 +89,13 @@ def _llm(look: Inspection, node: Node) -> None:
     prompt = look.definitions.prompt_at(written)
     if prompt is not None:
         handed_over(look, node, Wants(written, "prompt-input", prompt.inputs, "declare it in the front matter"))
+
+
+def _no_suffix(look: Inspection, path: Path, text: Any) -> None:
+    """A prompt that is the path of a prompt but for its suffix: the model would be asked the path."""
+    if isinstance(text, str) and "/" in text and text.split() == [text] and not has_template(text):
+        if look.definitions.locate(f"{text}.md").is_file():
+            look.at_value(path, f"this is the text `{text}`, not the file {text}.md", "missing-file", f"write: llm: {text}.md")
 
 
 def _schema(look: Inspection, path: Path, given: Any) -> None:

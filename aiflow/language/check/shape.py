@@ -10,6 +10,7 @@ from aiflow.language.check._inspection import Inspection
 from aiflow.language.check._options import check_kind, kind_default, step_list, value_below
 from aiflow.language.check._shape_words import (
     kind_names,
+    option_meant,
     say_misfit,
     unknown_step_key,
     unknown_top_key,
@@ -153,16 +154,20 @@ def _modifier(look: Inspection, node: Node, path: Path, key: str, value: Any) ->
 
 
 def _value(look: Inspection, path: Path, key: str, word: Word, value: Any) -> None:
-    """A value against the schema of its word. The first misfit is enough, except in lists of things of their own."""
+    """A value against the schema of its word: all unknown keys, and the first misfit of each of the others."""
     templates = key == "with"
     if value is None and not has_type(None, word.schema.get("type")):
         hint = f"write: {key}: {word.write}" if word.write else "give it a value, or remove it"
         look.at_value(path, f"`{key}` has no value", "wrong-type", hint)
         return
-    for misfit in misfits(value, word.schema, templates=templates):
+    found = list(misfits(value, word.schema, templates=templates))
+    meant = {option_meant(key, misfit) for misfit in found if misfit.what == "unknown"}
+    told: set[Path] = set()
+    for misfit in found:
+        if key not in _ITEMS and (misfit.path in told or (misfit.what == "missing" and misfit.name in meant)):
+            continue
+        told.add(misfit.path)
         say_misfit(look, (*path, *misfit.path), misfit, key, word, value_below(value, misfit.path), whole=not misfit.path)
-        if key not in _ITEMS:
-            return
 
 
 def _partners(look: Inspection, node: Node) -> None:
@@ -205,5 +210,7 @@ def check_defaults(look: Inspection, given: Any, where: Path) -> None:
         else:
             fine = [one for one in RETRIED_KINDS if one in known and known[one].schema.get("properties")] + ["retry", "timeout"]
             near = nearest(str(key), fine)
-            hint = f"did you mean `{near}`?" if near else f"it takes: {', '.join(fine)}"
+            asks = str(key) in known["llm"].schema["properties"]
+            otherwise = f"write: llm: {{{key}: {flow(value)}}}" if asks else f"it takes: {', '.join(fine)}"
+            hint = f"did you mean `{near}`?" if near else otherwise
             look.at_key(path, f"unknown key `{key}` in `defaults`", "unknown-key", hint)

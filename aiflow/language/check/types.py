@@ -70,9 +70,13 @@ def _no_field(look: Inspection, site: Site, reference: Reference, found: NoField
         sure = near is not None or holder is not None or len(found.fields) <= _FEW
         message = f"{here} has the fields {listed(found.fields)}; not `{key}`"
         hint = f"did you mean {fixed}?" if sure else ""
+        if reference.root == "step" and found.at == 0 and key in look.tree.by_id:
+            hint = f"did you mean {path_text('steps', path)}?"
     elif kind(found.found) == "array":
         message = f"{here} is a list, it has no field `{key}`"
-        hint = f"for all items write: {owner} | map(attribute='{key}'); for one: {owner}[0].{key}"
+        counts = key in ("length", "size", "count", "len")
+        items = f"for all items write: {owner} | map(attribute='{key}'); for one: {owner}[0].{key}"
+        hint = f"write: {owner} | length" if counts else items
     elif isinstance(key, int):
         message, hint = f"{here} is {say(found.found)}, it has no items", ""
     else:
