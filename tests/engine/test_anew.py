@@ -270,3 +270,12 @@ async def test_items_of_a_loop_that_is_over_do_not_speak_for_it(run: Run, projec
         )
         assert (info.status, info.error and info.error["type"]) == ("failed", "loud")
         await project.assert_at_rest(info.run_id)
+
+
+async def test_branches_that_were_cancelled_long_ago_are_forgotten(run: Run, project: Project) -> None:
+    key = project.keys.named("cancels")
+    project.redis.zadd(key, {"long ago|": 1})
+    info = await run("steps:\n  - parallel:\n      a: [{set: {x: 1}}]\n      b: [{wait: 1h}]\n    join: first\n")
+    assert info.status == "ok"
+    left = [name.decode().partition("|")[0] for name in project.redis.zrange(key, 0, -1)]
+    assert left == [info.run_id]

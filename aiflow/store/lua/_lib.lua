@@ -123,6 +123,12 @@ local function sweep_inside(run, rid, fan)
   end
 end
 
+-- Tell workers at once that frames are cancelled (`cancels` in keys.py); what all have heard of is forgotten.
+local function announce(name, at)
+  redis.call('ZADD', P .. ':cancels', at, name)
+  redis.call('ZREMRANGEBYSCORE', P .. ':cancels', '-inf', at - 600000)
+end
+
 -- Remove a fan-out that its frame has moved past.
 local function remove_fan(run, rid, path, lanes)
   local fan = run .. ':e:' .. path
@@ -143,7 +149,7 @@ local function cancel_branches(run, rid, fan, except, at)
   if not prefix then return end
   void_below(run, rid, prefix, except)
   if redis.call('EXISTS', run .. ':kids') == 1 then runs().hang_up_below(run, rid, prefix, at) end
-  redis.call('ZADD', P .. ':cancels', at, rid .. '|' .. prefix .. '|' .. (redis.call('HGET', run, 'ec') or '0'))
+  announce(rid .. '|' .. prefix .. '|' .. (redis.call('HGET', run, 'ec') or '0'), at)
 end
 
 -- Nothing moves a frame of a run that has ended; a worker that is in it may still hand in what was paid for.

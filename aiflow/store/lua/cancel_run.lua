@@ -6,7 +6,5 @@
 local st = redis.call('HGET', KEYS[2], 'st')
 if not st then return 'missing' end
 if not is_open(st) then return st end
-local at = now()
-runs().cancel(KEYS[2], ARGV[1], ARGV[2], at, ARGV[3])
-redis.call('ZREMRANGEBYSCORE', P .. ':cancels', '-inf', at - 600000)
+runs().cancel(KEYS[2], ARGV[1], ARGV[2], now(), ARGV[3])
 return 'accepted'
