@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from aiflow.app import App
 from tests.engine.conftest import Run
 from tests.support.project import Project, ended, until
@@ -279,3 +281,52 @@ async def test_branches_that_were_cancelled_long_ago_are_forgotten(run: Run, pro
     assert info.status == "ok"
     left = [name.decode().partition("|")[0] for name in project.redis.zrange(key, 0, -1)]
     assert left == [info.run_id]
+
+
+@pytest.mark.parametrize("ending", ["timeout", "failure", "cancel"])
+async def test_a_run_that_ended_inside_nested_loops_goes_on_in_them(project: Project, working: App, ending: str) -> None:
+    rid = await working.client.start(
+        project.load(
+            f"""
+            {"timeout: 400ms" if ending == "timeout" else ""}
+            steps:
+              - each: range(3)
+                as: outer
+                do:
+                  - id: one
+                    python: work:echo
+                  - if: outer == 2 and {ending == "failure"}
+                    python: work:gate
+                    with: {{name: fail}}
+                  - if: outer == 2 and {ending == "failure"}
+                    python: work:broken
+                    with: {{unless: go}}
+                  - id: inner
+                    each: range(4)
+                    as: n
+                    concurrency: 2
+                    do:
+                      - python: work:echo
+                      - if: n == 1
+                        wait: 20ms
+                      - if: n > 1
+                        python: work:gate
+                        with: {{name: go}}
+                      - set: {{sum: "{{{{ outer * 10 + n }}}}"}}
+            """
+        ),
+        {},
+    )
+    await until(lambda: sum("inner" in effect.path for effect in project.effects()) >= (9 if ending != "failure" else 6), "the inner items")
+    project.touch("fail")
+    if ending == "cancel":
+        await working.client.cancel(rid)
+    info = await ended(working, rid)
+    assert info.status == {"cancel": "cancelled"}.get(ending, "failed"), info.error
+    project.touch("go")
+    await working.client.retry(rid)
+    info = await ended(working, rid)
+    assert (info.status, info.outputs) == ("ok", [[{"sum": o * 10 + n} for n in range(4)] for o in range(3)]), info.error
+    counts = project.counts()
+    assert {counts[f"do@1[{outer}].one"] for outer in range(3)} == {1}
+    await project.assert_at_rest(rid)
