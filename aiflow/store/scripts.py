@@ -1,19 +1,24 @@
-"""Loads the Lua scripts of `lua/`: one file per transition, the time and `_lib.lua` are put before each, `_runs.lua`
-where it is asked for.
+"""Loads the Lua scripts of `lua/`: one file per transition; before each stands what it needs of the time, `_lib.lua` and
+`_runs.lua`.
 
-Functions are made anew in each call of a script, and those of `_runs.lua` cost as much as a command. So `LIGHT` scripts come
-in two forms: without it they answer `called`, before they write, where they would need it; `whole` names the other form.
+Functions are made anew in each call of a script, so a script has none that it does not name: all of them cost twice what a
+checkpoint does. For the same reason `LIGHT` scripts come in two forms: without `_runs.lua` they answer `called`, before they
+write, where they would need it; `whole` names the other form.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-ASKS_FOR_RUNS = ("runs()", "make_run(", "settle_fan(", "item_left(", "cancel_branches(")
 LIGHT = frozenset({"checkpoint"})
+
+_DEFINES = re.compile(r"^(?:local function|local|function) (\w+)", re.M)
+_WORD = re.compile(r"\w+")
+_COMMENT = re.compile(r"--.*")
 
 
 def whole(name: str) -> str:
@@ -36,17 +41,37 @@ def scripts(virtual: bool = False) -> dict[str, Script]:
     folder = files("aiflow.store") / "lua"
     time = "_virtual_time.lua" if virtual else "_time.lua"
     clock, library, of_runs = ((folder / name).read_text("utf-8") for name in (time, "_lib.lua", "_runs.lua"))
-    library = f"{clock}\n{library}"
     found = {}
     for entry in folder.iterdir():
         name = entry.name.removesuffix(".lua")
         if entry.name.endswith(".lua") and not name.startswith("_"):
             shebang, _, body = entry.read_text("utf-8").partition("\n")
-            if any(word in body for word in ASKS_FOR_RUNS):
-                found[whole(name)] = _script(whole(name), f"{shebang}\n{library}\n{of_runs}\n{body}")
-            if whole(name) not in found or name in LIGHT:
-                found[name] = _script(name, f"{shebang}\n{library}\n{body}")
+            found[whole(name)] = _script(whole(name), f"{shebang}\n{needed(clock + library + of_runs, body)}\n{body}")
+            if name in LIGHT:
+                found[name] = _script(name, f"{shebang}\n{needed(clock + library, body)}\n{body}")
     return found
+
+
+def needed(library: str, body: str) -> str:
+    """The definitions of a library that a script names, and those that these name, in their order."""
+    pieces = _pieces(library)
+    names: set[str] = set()
+    asked = _words(body)
+    while found := asked & {name for name, _ in pieces} - names:
+        names |= found
+        asked = {word for name, text in pieces if name in found for word in _words(text)}
+    return "".join(text for name, text in pieces if name in names)
+
+
+def _pieces(library: str) -> list[tuple[str, str]]:
+    """(name, text) of what is defined at the beginning of a line."""
+    starts = [match for match in _DEFINES.finditer(library)]
+    ends = [match.start() for match in starts[1:]] + [len(library)]
+    return [(match[1], library[match.start() : end]) for match, end in zip(starts, ends, strict=True)]
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(_COMMENT.sub("", text)))
 
 
 def _script(name: str, text: str) -> Script:
