@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 
 import pytest
 
@@ -228,8 +228,10 @@ async def test_random_kills(app: App, project: Project, seed: int) -> None:
     rids = [await app.client.start(flow, {}) for _ in range(20)]
     workers = [project.worker(ready=False), project.worker(ready=False)]
     kills = 0
-    done: dict[str, dict[bytes, bytes]] = {rid: {} for rid in rids}
-    while kills < 5 and any(project.status(rid) != "ok" for rid in rids):
+    done: dict[str, dict[bytes, bytes]] = defaultdict(dict)
+    while kills < 5 and (kills < 3 or any(project.status(rid) != "ok" for rid in rids)):
+        if all(project.status(rid) == "ok" for rid in rids):
+            rids += [await app.client.start(flow, {}) for _ in range(5)]
         number = rand.randrange(2)
         workers[number].wait_ready()
         got = len(project.effects())  # between two kills something goes on: three in one step are a quarantine
@@ -243,10 +245,12 @@ async def test_random_kills(app: App, project: Project, seed: int) -> None:
             assert now.items() >= done[rid].items()
             done[rid] = now
         workers[number] = project.worker(ready=False)
-    assert kills >= 3
     for rid in rids:
         info = await ended(app, rid)
-        assert (info.status, info.outputs) == ("ok", RESULT)
+        if info.error and info.error["type"] == "quarantined":  # on a slow machine three kills may strike one step
+            await app.client.retry(rid)
+            info, done[rid] = await ended(app, rid), {}
+        assert (info.status, info.outputs) == ("ok", RESULT), info.error
         assert project.raw_records(rid).items() >= done[rid].items()
     for path, count in project.counts().items():
         assert count <= len(rids) * (2 if path.endswith(".again") else 1) + kills * len(rids), path  # in each of the runs the same step may be in flight
