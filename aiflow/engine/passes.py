@@ -107,7 +107,10 @@ class Passes:
             else:
                 more = passes < cs.step.max
             if not more:
-                raise StepError("max_repeats", f"`until` was not true {within}", data={"passes": passes})
+                raise StepError(
+                    "max_repeats", f"`until` was not true {within}", data={"passes": passes},
+                    hint="allow more with `max`; what is to be done then goes into a `do` around the step, with `on_error`",
+                )  # fmt: skip
         except StepError as error:
             raise self.frame.failed(cs, path, error, 1) from None
         return False

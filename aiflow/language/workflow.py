@@ -123,7 +123,10 @@ def load_runnable(path: Path, settings: Settings, hints: list[Problem] | None = 
     """
     workflow = load_workflow(path, settings, hints)
     problems = [
-        Problem(one.file, step.line, step.column, f"`{step.kind}` cannot run in this version yet", "not-yet")
+        Problem(
+            one.file, step.line, step.column, f"`{step.kind}` cannot run in this version yet", "not-yet",
+            "it can be checked and drawn, and played in tests with a mock: aiflow test", length=len(step.kind),
+        )  # fmt: skip
         for one in with_called(workflow)
         for _, step in walk_paths(one)
         if kinds()[step.kind].later
