@@ -10,8 +10,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from aiflow.engine.around import previous_of
-from aiflow.engine.attempts import INLINE_RETRY_MS
 from aiflow.engine.failure import Failed
+from aiflow.engine.handling import INLINE_RETRY_MS
 from aiflow.errors import StepError
 from aiflow.plan import CompiledStep
 from aiflow.store.records import Record

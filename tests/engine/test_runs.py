@@ -8,7 +8,7 @@ import time
 import pytest
 
 from aiflow.app import App
-from aiflow.engine import attempts
+from aiflow.engine import handling
 from aiflow.errors import RunError
 from tests.engine.conftest import Run
 from tests.support.project import Project, ended, until
@@ -115,7 +115,7 @@ async def test_now_and_uuid_are_the_same_for_every_attempt(run: Run, project: Pr
 
 async def test_a_step_begins_with_its_first_attempt_whoever_ends_it(run: Run, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its frame is let go of and claimed again in between."""
-    monkeypatch.setattr(attempts, "INLINE_RETRY_MS", 1)
+    monkeypatch.setattr(handling, "INLINE_RETRY_MS", 1)
     info = await run(
         """
         steps:
