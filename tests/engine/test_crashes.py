@@ -235,7 +235,7 @@ async def test_random_kills(app: App, project: Project, seed: int) -> None:
         number = rand.randrange(2)
         workers[number].wait_ready()
         got = len(project.effects())  # between two kills something goes on: three in one step are a quarantine
-        await until(lambda got=got, rids=rids: len(project.effects()) >= got + 40 or all(project.status(r) == "ok" for r in rids), "progress")
+        await until(lambda got=got, rids=rids: len(project.effects()) >= got + 40 or all(project.status(rid) == "ok" for rid in rids), "progress")
         moment = time.monotonic() + rand.uniform(0, 0.3)
         await until(lambda moment=moment: time.monotonic() > moment, "the moment")
         workers[number].kill()
