@@ -65,7 +65,7 @@ def needed(library: str, body: str) -> str:
 
 def _pieces(library: str) -> list[tuple[str, str]]:
     """(name, text) of what is defined at the beginning of a line."""
-    starts = [match for match in _DEFINES.finditer(library)]
+    starts = list(_DEFINES.finditer(library))
     ends = [match.start() for match in starts[1:]] + [len(library)]
     return [(match[1], library[match.start() : end]) for match, end in zip(starts, ends, strict=True)]
 
