@@ -37,6 +37,11 @@ class Masker:
         self._forms: list[str] = []
         self._short: list[re.Pattern[str]] = []
 
+    @property
+    def knows_any(self) -> bool:
+        """Whether there is anything to mask."""
+        return bool(self._known)
+
     def add(self, secret: str) -> None:
         """Mask this text from now on."""
         if not secret.strip() or secret in self._known:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import contextlib
 from collections.abc import Coroutine
 from typing import Any
 
@@ -221,12 +220,17 @@ class Attempts(Handling, abc.ABC):
             cached=cached,
             written=cs.step.config,
         )
-        with self.host.keeping(self.run.rid, path) if once else contextlib.nullcontext():
+        if once:
+            with self.host.keeping(self.run.rid, path):
+                outcome = await kind.run(context, config)
+        else:
             outcome = await kind.run(context, config)
         self.host.crash_point("after_effect")
         if isinstance(outcome, Done):
             if outcome.usage is not None and outcome.usage.calls:
                 self.add_usage(outcome.usage)
+            if not self.run.masker.knows_any:
+                return outcome
             return Done(self.run.masker.value(outcome.output), outcome.usage, self.run.masker.value(outcome.meta))
         if isinstance(outcome, Stop):
             now = self.clock()

@@ -187,7 +187,8 @@ class Lane:
         if self.split:
             return self.around.branch_of(self.cs, self.fan, index)
         item = self.pages[index // self.page_size][index % self.page_size]
-        return self.around.item_of(self.cs, path, index, item, await previous_of(self.results, self.cs, self.fan, index))
+        previous = await previous_of(self.results, self.cs, self.fan, index) if self.cs.uses_previous else None
+        return self.around.item_of(self.cs, path, index, item, previous)
 
     async def _load_pages(self, indexes: list[int]) -> None:
         """Have the pages of these items at hand; pages that were worked through are dropped."""

@@ -91,7 +91,7 @@ class Writing:
         self.lines: list[bytes] = []
         self.done_fans: list[tuple[str, int]] = []  # fan-outs that the next checkpoint moves past
         self.deadlines: list[int] = []  # of the blocks with a `timeout` that are open, ms
-        self.prefixes = dict(around.prefixes)
+        self.prefixes = {**around.prefixes} if around.branch else around.prefixes  # branches share those of their lane
         self.steps_view = StepsView(run.plan, results, self.prefixes)
         self.base: dict[str, Any] = {
             "inputs": run.inputs,
