@@ -149,7 +149,7 @@ def _words(words: Mapping[str, Any]) -> Iterator[str]:
     yield "| key | value | what it means | example |\n|---|---|---|---|"
     for name, word in words.items():
         example = word.examples[0] if word.examples else None
-        shown = f"`{name}: {_flow(example)}`" if example is not None else f"`{name}: {word.write}`" if word.write else ""
+        shown = f"`{name}: {_quoted(example)}`" if example is not None else f"`{name}: {word.write}`" if word.write else ""
         value = word.wants or _type(word.schema)
         yield f"| `{name}` | {_cell(value)} | {_cell(word.text)} | {_cell(shown)} |"
     yield ""
@@ -194,13 +194,6 @@ def _cell(text: str) -> str:
 def _quoted(value: Any) -> str:
     """A value as it would stand in the file."""
     text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000, allow_unicode=True)
-    return text.strip().removesuffix("...").strip()
-
-
-def _flow(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000)
     return text.strip().removesuffix("...").strip()
 
 

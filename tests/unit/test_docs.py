@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from aiflow.language.filters import FILTERS, FUNCTIONS, TESTS
+from aiflow.language.load import load_document
 from aiflow.language.workflow import check_workflow
 from aiflow.settings import ModelSpec, Settings
 from aiflow.steps._registry import kinds
@@ -42,6 +43,14 @@ def test_every_filter_test_and_function_has_an_example() -> None:
 
 def test_every_kind_has_an_example() -> None:
     assert [name for name, kind in kinds().items() if not kind.example] == []
+
+
+@pytest.mark.parametrize("name", ["kinds.md", "modifiers.md", "workflow.md"])
+def test_examples_in_tables_are_yaml_as_it_would_be_written(name: str) -> None:
+    cells = re.findall(r"\| `(\w+: [^`]+)` \|$", (generate.FOLDER / name).read_text("utf-8"), re.MULTILINE)
+    assert len(cells) > 8
+    for cell in cells:
+        load_document(cell, cell)
 
 
 def options() -> list[tuple[str, str]]:
