@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -196,23 +195,20 @@ def test_the_tests_of_the_example_workflows_pass(project: Project) -> None:
     assert json.loads(done.stdout)["not_run"] == []
 
 
-def test_an_interrupted_command_leaves_nothing_behind(project: Project) -> None:
+def test_an_interrupted_command_leaves_nothing_behind(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
+    temporary = tmp_path_factory.mktemp("t")  # other tests work in the usual one
+    project.env["TMPDIR"] = str(temporary)
     project.write("workflows/slow.yaml", "steps:\n  - shell: touch begun; sleep 60\n")
     project.write("tests/slow.test.yaml", "workflow: ../workflows/slow.yaml\ntests: [{name: slow}]\n")
     for number in (signal.SIGINT, signal.SIGTERM):
-        before = _folders()
         process = subprocess.Popen(
             [*AIFLOW, "test", "tests/slow.test.yaml"], cwd=project.root, env=project.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         deadline = time.monotonic() + 30
-        while not any(list(Path(tempfile.gettempdir(), name).glob("**/begun")) for name in _folders() - before):
+        while not list(temporary.glob("aiflow-test-*/**/begun")):
             assert time.monotonic() < deadline and process.poll() is None
             time.sleep(0.02)
         process.send_signal(number)
         process.communicate(timeout=30)
         assert process.returncode == 130
-        assert _folders() - before == set()
-
-
-def _folders() -> set[str]:
-    return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("aiflow-test-")}
+        assert list(temporary.glob("aiflow-test-*")) == []

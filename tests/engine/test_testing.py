@@ -465,12 +465,14 @@ def test_branches_cases_and_passes_are_played_too(tmp_path: Path) -> None:
     assert next(iter(outcome.coverage.values())).not_taken == ["pick: case b", "pick: else"]
 
 
-def test_nothing_is_left_behind(tmp_path: Path) -> None:
-    flow = "steps:\n  - shell: sleep 0\n"
-    before = set(os.listdir(tempfile.gettempdir()))
-    played(tmp_path, flow, "tests: [{name: one}, {name: two}]")
-    assert {name for name in set(os.listdir(tempfile.gettempdir())) - before if name.startswith(PREFIX)} == set()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["tests", "workflows"]
+def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary, project = tmp_path / "temporary", tmp_path / "project"
+    temporary.mkdir()
+    project.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))  # other tests work in the usual one
+    played(project, "steps:\n  - shell: sleep 0\n", "tests: [{name: one}, {name: two}]")
+    assert list(temporary.glob(f"{PREFIX}*")) == []
+    assert sorted(path.name for path in project.iterdir()) == ["tests", "workflows"]
 
 
 def test_what_a_killed_command_left_is_cleared_a_day_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
