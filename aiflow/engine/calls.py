@@ -83,7 +83,12 @@ class Calls:
             self._note(cs, entry, attempt, rid)
             await self._leave("again" if anew else "wait", self._opened_again(rid, called))
         if called.status in ("failed", "cancelled"):
-            raise _failed(rid, called)
+            failure = _failed(rid, called)
+            if failure.data["error"].get("type") == "budget":
+                left = await self.run.budget_left()
+                if left is not None and left <= 0:
+                    failure.type = "budget"  # it is that of this run, or of one that waits for it, which is spent
+            raise failure
         cost, tokens_in, tokens_out, calls = called.usage
         usage = Usage(tokens_in, tokens_out, cost, calls) if calls else None
         return Done(await self._outputs(called), usage, {"run_id": rid, "status": called.status})

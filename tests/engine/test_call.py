@@ -574,7 +574,7 @@ async def test_a_budget_covers_called_runs(project: Project, paying: App, server
     rid = await paying.client.start(flow, {}, max_cost=0.2 if where == "max_cost" else None)
     info = await ended(paying, rid)
     assert info.status == "failed" and info.error is not None
-    assert (info.error["step"], info.error["data"]["error"]["type"]) == ("b", "budget")
+    assert (info.error["step"], info.error["type"], info.error["data"]["error"]["type"]) == ("b", "budget", "budget")
     assert used(info) == (0.3, 2_000, 2) and len(server.requests) == 2
 
 
