@@ -211,11 +211,10 @@ async def test_one_point_after_another(app: App, project: Project) -> None:
     for point in ["after_claim:1", "after_effect:1", "lane_after_items:3", "before_checkpoint:2", "after_effect:4", "before_fan_out:1",
                   "after_checkpoint:3", "lane_before_items:5", "after_effect:7", "before_finish_item:1", "after_park:1", "after_effect:12"]:  # fmt: skip
         doomed = project.worker(f"{point}=kill")
-        over = ("ok", "failed")
-        await until(lambda doomed=doomed: doomed.process.poll() is not None or project.status(rid) in over, point)
+        await until(lambda doomed=doomed: doomed.process.poll() is not None or project.status(rid) in ("ok", "failed"), point)
         while not doomed.died and project.status(rid) == "failed":  # three of the kills struck one step: it is set aside
             await app.client.retry(rid)
-            await until(lambda doomed=doomed: doomed.process.poll() is not None or project.status(rid) in over, point)
+            await until(lambda doomed=doomed: doomed.process.poll() is not None or project.status(rid) in ("ok", "failed"), point)
         kills += doomed.died
         if not doomed.died:
             break
