@@ -58,6 +58,16 @@ local function rest(run, rid, path, worker)
   if redis.call('HDEL', frame_key(run, path), 'w', 'o') > 0 then less(run) end
 end
 
+-- A worker lets go of a frame that it parks. `lane`: '' if the frame has its own claim; else it is an item, which leaves the lane
+-- (whose claim is `fence`), keeps its place and is woken by `actor`.
+local function leave(run, fence, rid, path, worker, actor, lane)
+  if lane == '' then return rest(run, rid, path, worker) end
+  local frame = frame_key(run, path)
+  redis.call('HDEL', fence, 'a' .. string.match(path, '%[(%d+)%]$'))
+  redis.call('HSET', frame, 'A', actor)
+  redis.call('SADD', run .. ':keys', frame)
+end
+
 -- The path of a frame's key, nil for the other keys of a run.
 local function frame_path(run, key)
   if string.sub(key, #run + 1, #run + 3) == ':f:' then return string.sub(key, #run + 4) end

@@ -36,13 +36,7 @@ end
 redis.call('HSET', frame, 'k', child)
 redis.call('SADD', run .. ':kids', path)
 redis.call('HSET', run, 'L', 1)
-if ARGV[13] == '' then
-  rest(run, rid, path, ARGV[11])
-else
-  redis.call('HDEL', KEYS[3], 'a' .. string.match(path, '%[(%d+)%]$'))
-  redis.call('HSET', frame, 'A', ARGV[12])
-  redis.call('SADD', run .. ':keys', frame)
-end
+leave(run, KEYS[3], rid, path, ARGV[11], ARGV[12], ARGV[13])
 if ARGV[14] ~= '0' then redis.call('ZADD', P .. ':timers', ARGV[14], rid .. '|' .. path) end
 local st = redis.call('HGET', KEYS[7], 'st')
 if how == 'start' then

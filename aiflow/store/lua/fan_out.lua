@@ -14,13 +14,7 @@ if called then runs().moved_on(run, frame, at) end
 write_records(KEYS[5], 28, #ARGV)
 redis.call('HSET', frame, 'q', ARGV[2], 'c', ARGV[3], 't', at, 'd', 0, 'm', '')
 use(run, 4)
-if ARGV[12] == '' then
-  rest(run, rid, path, ARGV[10])
-else
-  redis.call('HDEL', KEYS[3], 'a' .. string.match(path, '%[(%d+)%]$'))
-  redis.call('HSET', frame, 'A', ARGV[11])
-  redis.call('SADD', run .. ':keys', frame)
-end
+leave(run, KEYS[3], rid, path, ARGV[10], ARGV[11], ARGV[12])
 -- It may have been here before: its lanes of that time are void, and if it begins anew, so are its items, and what they recorded
 -- (that of items goes when they are handed out).
 local lanes_before = redis.call('HGET', fan, 'L')

@@ -14,13 +14,7 @@ write_records(KEYS[5], 16, #ARGV)
 redis.call('HSET', frame, 'q', ARGV[2], 'c', ARGV[3], 't', at, 'd', 0, 'm', '')
 use(run, 4)
 if ARGV[8] ~= '' then redis.call('RPUSH', KEYS[6], ARGV[8]) end
-if ARGV[13] == '' then
-  rest(run, rid, path, ARGV[11])
-else
-  redis.call('HDEL', KEYS[3], 'a' .. string.match(path, '%[(%d+)%]$'))
-  redis.call('HSET', frame, 'A', ARGV[12])
-  redis.call('SADD', run .. ':keys', frame)
-end
+leave(run, KEYS[3], rid, path, ARGV[11], ARGV[12], ARGV[13])
 if ARGV[14] == '0' then wake(run, rid, path, at)
 else redis.call('ZADD', P .. ':timers', ARGV[14], rid .. '|' .. path) end
 return at
