@@ -142,6 +142,10 @@ def render() -> str:
 
 def shape_faults(data: Any) -> Iterator[tuple[Path, str, str, bool]]:
     """(path, message, hint, whether the key is meant and not the value) of everything that does not fit."""
+    if isinstance(data, dict) and "steps" in data and "tests" not in data:
+        hint = "name a test file, such as tests/NAME.test.yaml: docs/testing.md"
+        yield ("steps",), "this is a workflow, and no file of tests", hint, True
+        return
     for path, known in _unknown(data, SCHEMA, ()):
         near = get_close_matches(str(path[-1]), known, 1, 0.6)
         hint = f"did you mean `{near[0]}`?" if near else "known here: " + ", ".join(known)

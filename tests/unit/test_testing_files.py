@@ -8,7 +8,9 @@ import jsonschema
 import pytest
 import yaml
 
-from aiflow.testing.files import files_in, found_files
+from aiflow.errors import SpecError
+from aiflow.settings import Settings
+from aiflow.testing.files import Loader, files_in, found_files
 from aiflow.testing.shape import SCHEMA, render
 from tests.support.workflow_tests import faults, suite
 
@@ -103,12 +105,20 @@ def test_faults_of_the_workflow_are_its_own(tmp_path: Path) -> None:
     assert [one.file for one in problems] == ["workflows/flow.yaml"]
 
 
+def test_a_workflow_in_place_of_a_test_file_is_known_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "workflows" / "flow.yaml"
+    path.parent.mkdir()
+    path.write_text("name: flow\n" + FLOW)
+    with pytest.raises(SpecError) as caught:
+        Loader().load(path, Settings(root=tmp_path))
+    (problem,) = caught.value.problems
+    assert problem.message == "this is a workflow, and no file of tests"
+    assert problem.hint == "name a test file, such as tests/NAME.test.yaml: docs/testing.md"
+
+
 def test_a_workflow_that_is_not_there_has_a_near_name(tmp_path: Path) -> None:
     suite(tmp_path, FLOW, "inputs: {who: a}\ntests: [{name: x}]")
     (tmp_path / "tests" / "flow.test.yaml").write_text("workflow: ../workflows/flw.yaml\ntests: [{name: x}]\n")
-    from aiflow.errors import SpecError
-    from aiflow.settings import Settings
-    from aiflow.testing.files import Loader
 
     with pytest.raises(SpecError) as caught:
         Loader().load(tmp_path / "tests" / "flow.test.yaml", Settings(root=tmp_path))
